@@ -1,0 +1,9 @@
+//! Handover: a RESP sidecar proxy that moves a running application from one Redis to another.
+//!
+//! The rooms, from the outside in. Arrows between them point down only, rooms on one layer do not know each other, and
+//! `tests/tidy.rs` keeps it so. `ARCHITECTURE.md` follows one request and one cutover from end to end.
+
+// 1: bytes, sockets, numbers.
+pub mod shutdown;
+// 0: words.
+pub mod terms;
