@@ -1,0 +1,16 @@
+//! Sockets: names to addresses, TCP and unix connections, TLS. One non-blocking [`Stream`] that its owner and a
+//! deliverer can use through a shared reference, since all users of one stream live on one thread.
+//!
+//! Refuses to know: RESP, sides, sessions.
+
+pub mod dial;
+pub mod listen;
+mod socket;
+pub mod stream;
+#[cfg(test)]
+mod tests;
+pub mod tls;
+
+pub use dial::{ConnectError, Dial, Endpoint};
+pub use listen::{Accepted, Bind, Listener};
+pub use stream::Stream;

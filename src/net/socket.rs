@@ -1,0 +1,89 @@
+//! A connected socket of either family, without TLS.
+//!
+//! Refuses to know: what the bytes mean, who waits for them.
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Idle time after which the kernel asks whether a peer is still there. Short enough that a peer whose machine is gone
+/// is noticed within minutes, long enough to cost nothing; Redis uses a value of this order (`tcp-keepalive 300`).
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
+
+/// A connected, non-blocking socket that belongs to the current runtime.
+#[derive(Debug)]
+pub(super) enum Socket {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a unix socket.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    #[inline]
+    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Tcp(stream) => stream.poll_read_ready(cx),
+            Socket::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    #[inline]
+    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Tcp(stream) => stream.poll_write_ready(cx),
+            Socket::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    #[inline]
+    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_read(buffer),
+            Socket::Unix(stream) => stream.try_read(buffer),
+        }
+    }
+
+    #[inline]
+    pub(super) fn try_read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_read_buf(buffer),
+            Socket::Unix(stream) => stream.try_read_buf(buffer),
+        }
+    }
+
+    #[inline]
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_write(bytes),
+            Socket::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+
+    pub(super) fn try_write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_write_vectored(parts),
+            Socket::Unix(stream) => stream.try_write_vectored(parts),
+        }
+    }
+
+    /// Ends both directions. A socket that is closed already has nothing left to say, so errors are dropped.
+    pub(super) fn shutdown(&self) {
+        let _ = match self {
+            Socket::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Both),
+            Socket::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Both),
+        };
+    }
+}
+
+/// What every TCP connection gets: small writes leave at once, and a vanished peer is noticed.
+pub(super) fn tune<'socket>(socket: impl Into<SockRef<'socket>>) -> io::Result<()> {
+    let socket = socket.into();
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))
+}
