@@ -4,6 +4,7 @@
 //! `tests/tidy.rs` keeps it so. `ARCHITECTURE.md` follows one request and one cutover from end to end.
 
 // 1: bytes, sockets, numbers.
+pub mod metrics;
 pub mod net;
 pub mod resp;
 pub mod shutdown;

@@ -1,0 +1,20 @@
+//! What is counted and timed. Each worker counts into a [`Shard`] of its own, without contention; a scrape merges them
+//! into the Prometheus text format. The control side, which has no shard, states its values in [`ControlMetrics`].
+//!
+//! Refuses to know: HTTP, who reads it, what the numbers mean to a cutover.
+
+mod cell;
+mod control;
+mod histogram;
+mod labels;
+mod registry;
+mod render;
+mod shard;
+
+pub use control::{ControlMetrics, ControlValues, LINK_PHASES, PHASES};
+pub use labels::{ClassLabel, ClientError, CutoverOutcome, Direction, UpstreamError};
+pub use registry::{Registry, SessionCounts};
+pub use shard::{Gauge, Shard};
+
+#[cfg(test)]
+mod tests;

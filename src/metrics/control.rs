@@ -1,0 +1,109 @@
+//! What the control side states: it has no worker, and changes a few times a second at most, so a lock serves.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::labels::CutoverOutcome;
+use crate::terms::Side;
+
+/// The phases of a cutover, in their order; the values of `phase{phase}`.
+pub const PHASES: [&str; 14] = [
+    "idle",
+    "preparing",
+    "syncing",
+    "in_sync",
+    "arming",
+    "holding",
+    "draining",
+    "catching_up",
+    "detaching",
+    "committed",
+    "finalized",
+    "aborting",
+    "rolling_back",
+    "rolled_back",
+];
+
+/// The phases of the link; the values of `link_phase{phase}`.
+pub const LINK_PHASES: [&str; 6] = [
+    "detached",
+    "connecting",
+    "syncing",
+    "streaming",
+    "broken",
+    "unknown",
+];
+
+/// The control side's present values, stated as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlValues {
+    /// The side that owns writes.
+    pub active_side: Side,
+    /// Where the cutover stands; one of [`PHASES`].
+    pub phase: &'static str,
+    /// Where the link stands; one of [`LINK_PHASES`].
+    pub link_phase: &'static str,
+    /// How far the filled side is behind, where that is known in bytes.
+    pub lag_bytes: Option<u64>,
+    /// How far the filled side is behind, where that is known in time.
+    pub lag: Option<Duration>,
+    /// How often the link has begun its full copy anew.
+    pub resyncs: u64,
+    /// Pause of the writes in the newest cutover that ended.
+    pub write_pause: Option<Duration>,
+    /// Pause of the reads in it.
+    pub read_pause: Option<Duration>,
+}
+
+/// Where the control side states its values, and a scrape finds them.
+#[derive(Debug)]
+pub struct ControlMetrics(Mutex<Stated>);
+
+/// What was stated, and what was counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stated {
+    /// The newest values.
+    pub(super) values: ControlValues,
+    /// Cutovers ended, by [`CutoverOutcome`].
+    pub(super) outcomes: [u64; CutoverOutcome::ALL.len()],
+}
+
+impl ControlMetrics {
+    /// As it is before anything was stated: the source is active, and nothing is known of a link.
+    pub(super) fn new() -> ControlMetrics {
+        let values = ControlValues {
+            active_side: Side::Source,
+            phase: "idle",
+            link_phase: "unknown",
+            lag_bytes: None,
+            lag: None,
+            resyncs: 0,
+            write_pause: None,
+            read_pause: None,
+        };
+        ControlMetrics(Mutex::new(Stated {
+            values,
+            outcomes: Default::default(),
+        }))
+    }
+
+    /// States the present values.
+    pub fn state(&self, values: ControlValues) {
+        self.lock().values = values;
+    }
+
+    /// A cutover or a rollback has ended.
+    pub fn cutover_ended(&self, outcome: CutoverOutcome) {
+        self.lock().outcomes[outcome.index()] += 1;
+    }
+
+    /// What was stated last.
+    pub(super) fn stated(&self) -> Stated {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stated> {
+        // Nothing between lock and unlock can panic half-way; the values are whole either way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

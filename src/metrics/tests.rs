@@ -1,0 +1,152 @@
+//! The names: each once, those of the interface, and the same as in the dashboards.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::*;
+use crate::terms::{ListenerId, Side};
+
+/// The names that users' dashboards and alerts depend on.
+const INTERFACE: [&str; 20] = [
+    "handover_requests_total",
+    "handover_refused_writes_total",
+    "handover_held_requests",
+    "handover_sessions",
+    "handover_private_connections",
+    "handover_overhead_seconds",
+    "handover_upstream_seconds",
+    "handover_bytes_total",
+    "handover_upstream_errors_total",
+    "handover_client_errors_total",
+    "handover_link_lag_bytes",
+    "handover_link_lag_seconds",
+    "handover_link_phase",
+    "handover_link_resyncs_total",
+    "handover_active_side",
+    "handover_phase",
+    "handover_cutover_total",
+    "handover_write_pause_seconds",
+    "handover_read_pause_seconds",
+    // incompatible_commands_total comes with the compatibility report that counts them.
+    "handover_build_info",
+];
+
+/// Everything that is used by those who read the metrics.
+const READERS: [(&str, &str); 3] = [
+    (
+        "handover-data-path.json",
+        include_str!("../../dashboards/handover-data-path.json"),
+    ),
+    (
+        "handover-migration.json",
+        include_str!("../../dashboards/handover-migration.json"),
+    ),
+    ("alerts.yml", include_str!("../../dashboards/alerts.yml")),
+];
+
+/// A scrape in which every metric has a value.
+fn full_scrape() -> String {
+    let registry = Registry::new(vec!["app".to_owned()], vec!["set".to_owned()], 1);
+    registry.shard(0).refused(ListenerId(0), 0);
+    registry.shard(0).overhead(Duration::from_micros(5), 1);
+    registry.control().state(ControlValues {
+        active_side: Side::Source,
+        phase: "in_sync",
+        link_phase: "streaming",
+        lag_bytes: Some(0),
+        lag: Some(Duration::ZERO),
+        resyncs: 0,
+        write_pause: Some(Duration::ZERO),
+        read_pause: Some(Duration::ZERO),
+    });
+    registry.render()
+}
+
+/// Names of the metrics in a scrape, in its order.
+fn names(scrape: &str) -> Vec<&str> {
+    scrape
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect()
+}
+
+/// Every word in a text that looks like one of our metrics.
+fn mentioned(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("handover_"))
+        .map(|word| {
+            word.strip_suffix("_sum")
+                .or_else(|| word.strip_suffix("_count"))
+                .unwrap_or(word)
+        })
+        .collect()
+}
+
+#[test]
+fn no_name_and_no_sample_is_there_twice() {
+    let scrape = full_scrape();
+    let names = names(&scrape);
+    assert_eq!(
+        names.iter().collect::<BTreeSet<_>>().len(),
+        names.len(),
+        "{names:?}"
+    );
+
+    let samples = scrape
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').unwrap().0);
+    let samples = samples.collect::<Vec<_>>();
+    assert_eq!(
+        samples.iter().collect::<BTreeSet<_>>().len(),
+        samples.len(),
+        "{scrape}"
+    );
+}
+
+#[test]
+fn the_names_are_those_of_the_interface() {
+    let scrape = full_scrape();
+    assert_eq!(
+        names(&scrape).into_iter().collect::<BTreeSet<_>>(),
+        INTERFACE.into_iter().collect()
+    );
+}
+
+#[test]
+fn the_dashboards_use_every_metric_and_no_other() {
+    let scrape = full_scrape();
+    let names = names(&scrape).into_iter().collect::<BTreeSet<_>>();
+    let mut used = BTreeSet::new();
+    for (file, text) in READERS {
+        for name in mentioned(text) {
+            assert!(
+                names.contains(name),
+                "{file} uses {name}, which does not exist"
+            );
+            used.insert(name);
+        }
+    }
+    let unused = names.difference(&used).collect::<Vec<_>>();
+    assert!(
+        unused.is_empty(),
+        "no dashboard and no alert uses {unused:?}"
+    );
+}
+
+#[test]
+fn the_dashboards_are_json() {
+    for (file, text) in READERS
+        .into_iter()
+        .filter(|(file, _)| file.ends_with("json"))
+    {
+        let dashboard = serde_json::from_str::<serde_json::Value>(text)
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
+        let panels = dashboard["panels"].as_array().unwrap();
+        let ids = panels
+            .iter()
+            .map(|panel| panel["id"].as_u64().unwrap())
+            .collect::<BTreeSet<_>>();
+        assert_eq!(ids.len(), panels.len(), "{file}");
+    }
+}
