@@ -3,6 +3,8 @@
 //! The rooms, from the outside in. Arrows between them point down only, rooms on one layer do not know each other, and
 //! `tests/tidy.rs` keeps it so. `ARCHITECTURE.md` follows one request and one cutover from end to end.
 
+// 3: admission, and the connections to the sides.
+pub mod gate;
 // 2: what a command is.
 pub mod command;
 // 1: bytes, sockets, numbers.
