@@ -5,6 +5,7 @@
 
 // 3: admission, and the connections to the sides.
 pub mod gate;
+pub mod upstream;
 // 2: what a command is.
 pub mod command;
 // 1: bytes, sockets, numbers.

@@ -1,0 +1,389 @@
+//! One connection to a side and the replies it owes, in order. Lanes and private connections are both this; they differ
+//! in how many sessions its entries belong to and in when it is flushed.
+//!
+//! Replies are scanned for boundaries and handed on as they come, piece by piece: nothing is copied or collected here
+//! unless the request asked to see its whole reply.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+
+use super::open::Opened;
+use super::reader::Reader;
+use super::sink::{Loss, Mode, Scratch, Sink, Times};
+use crate::metrics::{Direction, Shard, UpstreamError};
+use crate::net::Stream;
+use crate::terms::Side;
+
+/// One connection.
+pub struct Pipeline<S: Sink> {
+    /// Tells it from others in [`Sink::frame`].
+    number: u64,
+    /// Where it goes.
+    side: Side,
+    /// The server's handle for it.
+    client_id: Option<i64>,
+    stream: Stream,
+    metrics: Arc<Shard>,
+    /// Bytes not yet taken by the kernel.
+    unsent: RefCell<BytesMut>,
+    /// What the server owes, oldest first.
+    owed: RefCell<VecDeque<Owed<S>>>,
+    /// Replies outstanding, over all entries of `owed`.
+    outstanding: Cell<usize>,
+    /// Entries at the end of `owed` whose requests have not left.
+    leaving: Cell<usize>,
+    mode: RefCell<Mode<S>>,
+    state: Cell<State>,
+    /// The task in [`Pipeline::drive`].
+    driver: RefCell<Option<Waker>>,
+    /// Who waits for `outstanding` to fall.
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// Replies owed to one session, one after the other.
+struct Owed<S: Sink> {
+    sink: Rc<S>,
+    ticket: S::Ticket,
+    count: u32,
+    /// When its requests were handed to the kernel.
+    sent: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Up,
+    /// Closes as soon as nothing is owed.
+    Retiring,
+    Down,
+}
+
+impl<S: Sink> Pipeline<S> {
+    /// A pipeline on an open connection; [`Pipeline::drive`] must be spawned for it.
+    pub fn new(number: u64, side: Side, opened: Opened, metrics: Arc<Shard>) -> Rc<Pipeline<S>> {
+        let Opened {
+            stream, client_id, ..
+        } = opened;
+        Rc::new(Pipeline {
+            number,
+            side,
+            client_id,
+            stream,
+            metrics,
+            leaving: Cell::new(0),
+            unsent: RefCell::default(),
+            owed: RefCell::default(),
+            outstanding: Cell::new(0),
+            mode: RefCell::new(Mode::Replies),
+            state: Cell::new(State::Up),
+            driver: RefCell::default(),
+            waiting: RefCell::default(),
+        })
+    }
+
+    /// The number given at its making.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The server's handle for it, for CLIENT UNBLOCK.
+    pub fn client_id(&self) -> Option<i64> {
+        self.client_id
+    }
+
+    /// Whether requests can be appended.
+    pub fn is_up(&self) -> bool {
+        self.state.get() == State::Up
+    }
+
+    /// Replies that are owed.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.get()
+    }
+
+    /// Bytes that the kernel has not taken.
+    pub fn unsent_bytes(&self) -> usize {
+        self.unsent.borrow().len()
+    }
+
+    /// Puts whole requests at the end: `count` replies will be owed to `sink`. They leave with the next flush.
+    pub fn append(&self, requests: &[u8], sink: &Rc<S>, ticket: S::Ticket, count: u32) {
+        self.unsent.borrow_mut().extend_from_slice(requests);
+        self.outstanding
+            .set(self.outstanding.get() + count as usize);
+        self.owed.borrow_mut().push_back(Owed {
+            sink: Rc::clone(sink),
+            ticket,
+            count,
+            sent: None,
+        });
+        self.leaving.set(self.leaving.get() + 1);
+    }
+
+    /// Puts requests at the end that bring no reply of their own, or whose replies the owner of a connection in
+    /// [`Mode::Frames`] recognises by itself.
+    pub fn append_unowed(&self, requests: &[u8]) {
+        self.unsent.borrow_mut().extend_from_slice(requests);
+    }
+
+    /// Writes what the kernel takes now; the rest leaves when it can. For a connection with one owner, at the end of
+    /// the owner's turn.
+    pub fn flush(&self) {
+        match self.write_some() {
+            Ok(true) => {}
+            // The driver waits for the kernel, or notices the failure.
+            Ok(false) | Err(_) => self.wake_driver(),
+        }
+    }
+
+    /// Has the driver write at the end of this turn of the loop, together with what others append meanwhile.
+    pub fn flush_later(&self) {
+        self.wake_driver();
+    }
+
+    /// Changes how frames are understood. Invariant: nothing is owed.
+    pub fn set_mode(&self, mode: Mode<S>) {
+        debug_assert!(
+            self.owed.borrow().is_empty(),
+            "replies are owed across a change of mode"
+        );
+        *self.mode.borrow_mut() = mode;
+    }
+
+    /// Closes once nothing is owed.
+    pub fn retire(&self) {
+        if self.state.get() == State::Up {
+            self.state.set(State::Retiring);
+            self.wake_driver();
+        }
+    }
+
+    /// Closes now; what is owed is lost, and its sinks are told.
+    pub fn abandon(&self) {
+        self.fail(&Loss::Retired);
+        self.wake_driver();
+    }
+
+    /// Wakes `waker` when replies come in, or the connection ends.
+    pub fn wait(&self, waker: Waker) {
+        self.waiting.borrow_mut().push(waker);
+    }
+
+    /// Reads, hands on, writes, until the connection ends. Spawned once.
+    pub async fn drive(self: Rc<Self>, scratch: Scratch) {
+        let mut reader = Reader::default();
+        let loss = loop {
+            match poll_fn(|cx| self.poll_turn(cx)).await {
+                Ok(Turn::Readable) => {}
+                Ok(Turn::Retired) => break Loss::Retired,
+                Err(error) => break Loss::Failed(error.to_string()),
+            }
+            if let Err(loss) = self.read_some(&mut reader, &scratch) {
+                break loss;
+            }
+        };
+        self.fail(&loss);
+    }
+
+    fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<io::Result<Turn>> {
+        let mut driver = self.driver.borrow_mut();
+        if !driver
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *driver = Some(cx.waker().clone());
+        }
+        drop(driver);
+        if self.state.get() == State::Down {
+            return Poll::Ready(Ok(Turn::Retired));
+        }
+        while !self.write_some()? {
+            if self.stream.poll_write_ready(cx)?.is_pending() {
+                break;
+            }
+        }
+        if self.state.get() == State::Retiring
+            && self.outstanding.get() == 0
+            && self.unsent.borrow().is_empty()
+        {
+            return Poll::Ready(Ok(Turn::Retired));
+        }
+        ready!(self.stream.poll_read_ready(cx))?;
+        Poll::Ready(Ok(Turn::Readable))
+    }
+
+    /// Writes until the kernel takes no more; true when everything is gone.
+    fn write_some(&self) -> io::Result<bool> {
+        let mut unsent = self.unsent.borrow_mut();
+        while !unsent.is_empty() {
+            match self.stream.try_write(&unsent) {
+                Ok(written) => {
+                    self.metrics
+                        .bytes(self.side, Direction::ToServer, written as u64);
+                    unsent.advance(written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        if unsent.capacity() > IDLE_BUFFER_BYTES_MAX {
+            *unsent = BytesMut::new();
+        } else {
+            // Everything is sent: the next append starts at the front of the same allocation.
+            unsent.clear();
+        }
+        drop(unsent);
+        self.stamp();
+        Ok(true)
+    }
+
+    /// Everything appended so far has left: notes when, with one look at the clock.
+    fn stamp(&self) {
+        let leaving = self.leaving.take();
+        if leaving > 0 {
+            let now = Instant::now();
+            for entry in self.owed.borrow_mut().iter_mut().rev().take(leaving) {
+                entry.sent = Some(now);
+            }
+        }
+    }
+
+    fn read_some(&self, reader: &mut Reader, scratch: &Scratch) -> Result<(), Loss> {
+        let mut buffer = scratch.borrow();
+        let length = match self.stream.try_read(&mut buffer) {
+            Ok(0) => return Err(Loss::Closed),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(Loss::Failed(error.to_string())),
+        };
+        self.metrics
+            .bytes(self.side, Direction::FromServer, length as u64);
+        self.received(reader, &buffer[..length], Instant::now())?;
+        drop(buffer);
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    fn received(&self, reader: &mut Reader, mut bytes: &[u8], at: Instant) -> Result<(), Loss> {
+        while !bytes.is_empty() {
+            let owner = match &*self.mode.borrow() {
+                Mode::Frames(owner) => Some(Rc::clone(owner)),
+                Mode::Replies => None,
+            };
+            let used = match owner {
+                Some(owner) => self.frame(reader, bytes, &owner)?,
+                None => self.replies(reader, bytes, at)?,
+            };
+            bytes = &bytes[used..];
+        }
+        Ok(())
+    }
+
+    /// Hands on what of `bytes` belongs to the oldest entry.
+    fn replies(&self, reader: &mut Reader, bytes: &[u8], at: Instant) -> Result<usize, Loss> {
+        let mut owed = self.owed.borrow_mut();
+        let Some(oldest) = owed.front_mut() else {
+            return Err(Loss::Protocol("a reply that nobody asked for".to_owned()));
+        };
+        let used = if S::wants_whole(&oldest.ticket) {
+            let (used, whole) = reader.collect(bytes)?;
+            if let Some((kind, reply)) = whole {
+                oldest.sink.whole(&mut oldest.ticket, kind, reply);
+                oldest.count -= 1;
+                self.outstanding.set(self.outstanding.get() - 1);
+            }
+            used
+        } else {
+            let (used, completed) = reader.run(bytes, oldest.count)?;
+            oldest
+                .sink
+                .piece(&mut oldest.ticket, &bytes[..used], completed);
+            oldest.count -= completed;
+            self.outstanding
+                .set(self.outstanding.get() - completed as usize);
+            used
+        };
+        if oldest.count == 0
+            && let Some(Owed {
+                sink, ticket, sent, ..
+            }) = owed.pop_front()
+        {
+            // A server may answer before it has been sent everything that stands behind in the buffer.
+            let left = owed.len();
+            self.leaving.set(self.leaving.get().min(left));
+            drop(owed);
+            let (side, sent) = (self.side, sent.unwrap_or(at));
+            sink.finished(
+                ticket,
+                Times {
+                    side,
+                    sent,
+                    received: at,
+                },
+            );
+        }
+        Ok(used)
+    }
+
+    fn frame(&self, reader: &mut Reader, bytes: &[u8], owner: &Rc<S>) -> Result<usize, Loss> {
+        let (used, whole) = reader.collect(bytes)?;
+        if let Some((kind, frame)) = whole {
+            owner.frame(self.number, kind, frame);
+        }
+        Ok(used)
+    }
+
+    fn fail(&self, loss: &Loss) {
+        if self.state.replace(State::Down) == State::Down {
+            return;
+        }
+        match loss {
+            Loss::Closed | Loss::Failed(_) => {
+                self.metrics
+                    .upstream_error(self.side, UpstreamError::Closed);
+            }
+            Loss::Protocol(text) => {
+                tracing::warn!(side = %self.side, reason = text, "a connection was given up");
+                self.metrics
+                    .upstream_error(self.side, UpstreamError::Protocol);
+            }
+            Loss::Retired => {}
+        }
+        self.stream.close();
+        self.outstanding.set(0);
+        self.leaving.set(0);
+        self.unsent.take();
+        for Owed { sink, ticket, .. } in self.owed.take() {
+            sink.lost(ticket, loss);
+        }
+        if let Mode::Frames(owner) = self.mode.replace(Mode::Replies) {
+            owner.ended(self.number, loss);
+        }
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    fn wake_driver(&self) {
+        if let Some(driver) = &*self.driver.borrow() {
+            driver.wake_by_ref();
+        }
+    }
+}
+
+/// A write buffer keeps at most this while nothing is to be sent; what a large request needed is given back.
+const IDLE_BUFFER_BYTES_MAX: usize = 64 << 10;
+
+enum Turn {
+    Readable,
+    Retired,
+}

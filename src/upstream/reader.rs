@@ -1,0 +1,62 @@
+//! The reading half of a connection: where in the stream of frames it stands.
+
+use bytes::BytesMut;
+
+use super::sink::Loss;
+use crate::resp::reply::{Kind, Progress, Scanner};
+
+/// The reading half: where in the stream of frames the connection stands.
+#[derive(Default)]
+pub(super) struct Reader {
+    scanner: Scanner,
+    /// The beginning of a frame that is wanted whole.
+    partial: BytesMut,
+}
+
+impl Reader {
+    /// Takes at most `count` frames from the front of `bytes`: (bytes used, frames that end in them).
+    pub(super) fn run(&mut self, bytes: &[u8], count: u32) -> Result<(usize, u32), Loss> {
+        let mut used = 0;
+        let mut completed = 0;
+        while completed < count && used < bytes.len() {
+            match self.scan(&bytes[used..])? {
+                Progress::Frame {
+                    kind: Kind::Push, ..
+                } => {
+                    return Err(Loss::Protocol(
+                        "a push on a connection that asked for none".to_owned(),
+                    ));
+                }
+                Progress::Frame { length, .. } => {
+                    used += length;
+                    completed += 1;
+                }
+                Progress::Partial => used = bytes.len(),
+            }
+        }
+        Ok((used, completed))
+    }
+
+    /// Collects one whole frame: (bytes used, the frame once it is complete).
+    pub(super) fn collect(
+        &mut self,
+        bytes: &[u8],
+    ) -> Result<(usize, Option<(Kind, BytesMut)>), Loss> {
+        match self.scan(bytes)? {
+            Progress::Frame { length, kind } => {
+                self.partial.extend_from_slice(&bytes[..length]);
+                Ok((length, Some((kind, std::mem::take(&mut self.partial)))))
+            }
+            Progress::Partial => {
+                self.partial.extend_from_slice(bytes);
+                Ok((bytes.len(), None))
+            }
+        }
+    }
+
+    fn scan(&mut self, bytes: &[u8]) -> Result<Progress, Loss> {
+        self.scanner
+            .scan(bytes)
+            .map_err(|error| Loss::Protocol(error.to_string()))
+    }
+}

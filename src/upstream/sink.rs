@@ -1,0 +1,104 @@
+//! What a connection and those it delivers to say to each other.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use crate::resp::reply::Kind;
+use crate::terms::Side;
+
+/// Whoever replies belong to. Its methods run on the connection's task: they may write to a client and wake tasks, and
+/// must not append to a pipeline.
+pub trait Sink: 'static {
+    /// What a request leaves behind to have its reply recognised.
+    type Ticket: 'static;
+
+    /// Whether the replies of this ticket are wanted whole, through [`Sink::whole`].
+    fn wants_whole(ticket: &Self::Ticket) -> bool;
+
+    /// `bytes` go on with the replies of `ticket`; `completed` of them end in it.
+    fn piece(&self, ticket: &mut Self::Ticket, bytes: &[u8], completed: u32);
+
+    /// One whole reply, for a ticket that wants it.
+    fn whole(&self, ticket: &mut Self::Ticket, kind: Kind, reply: BytesMut);
+
+    /// Every reply of the ticket has been handed on.
+    fn finished(&self, ticket: Self::Ticket, at: Times);
+
+    /// A frame on a connection in [`Mode::Frames`].
+    fn frame(&self, connection: u64, kind: Kind, frame: BytesMut);
+
+    /// The connection is gone and the replies of `ticket` will not come: they are ambiguous.
+    fn lost(&self, ticket: Self::Ticket, loss: &Loss);
+
+    /// A connection in [`Mode::Frames`] is gone.
+    fn ended(&self, connection: u64, loss: &Loss);
+}
+
+/// When the requests of a ticket went through this connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Where it goes.
+    pub side: Side,
+    /// They were handed to the kernel.
+    pub sent: Instant,
+    /// The last of their replies was read.
+    pub received: Instant,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Loss {
+    /// The database closed it.
+    #[error("closed by the server")]
+    Closed,
+    /// The system reported an error.
+    #[error("{0}")]
+    Failed(String),
+    /// What came was not a reply, or one that nobody had asked for.
+    #[error("protocol error: {0}")]
+    Protocol(String),
+    /// Closed from this side, with nothing outstanding that anybody waited for.
+    #[error("closed")]
+    Retired,
+}
+
+/// How incoming frames are understood.
+#[derive(Debug)]
+pub enum Mode<S> {
+    /// Each frame is the reply to the oldest request.
+    Replies,
+    /// Frames belong to the one session that owns the connection, which finds out by itself what they are
+    /// (subscriptions, MONITOR, tracking).
+    Frames(Rc<S>),
+}
+
+/// A buffer for reading that all connections of a worker share: an idle connection holds none.
+#[derive(Debug, Clone)]
+pub struct Scratch(Rc<RefCell<Box<[u8]>>>);
+
+impl Scratch {
+    /// As large as a socket's buffer usually is; measured: larger ones gain nothing, smaller ones cost calls.
+    const BYTES: usize = 64 << 10;
+
+    /// A fresh one.
+    #[must_use]
+    pub fn new() -> Scratch {
+        Scratch(Rc::new(RefCell::new(
+            vec![0; Self::BYTES].into_boxed_slice(),
+        )))
+    }
+
+    /// Borrows it for one read. Invariant: nobody keeps the borrow across an await.
+    pub fn borrow(&self) -> std::cell::RefMut<'_, Box<[u8]>> {
+        self.0.borrow_mut()
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch::new()
+    }
+}
