@@ -1,0 +1,405 @@
+//! The replication from one side to the other, and the drivers that control it. Every method takes the direction, since
+//! a rollback runs the same protocol with the sides exchanged.
+//!
+//! Refuses to know: sessions, the gate, the cutover's state.
+
+mod connection;
+mod external;
+mod follow;
+mod info;
+mod marker;
+pub mod preflight;
+mod replicaof;
+mod sides;
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use self::connection::Connections;
+use self::external::External;
+pub use self::marker::MARKER_KEY;
+pub use self::sides::OtherClient;
+use crate::terms::{Lag, ReplOffset, Side};
+use crate::upstream::{Server, control};
+
+/// Which way data flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Direction {
+    /// The side that is copied.
+    pub from: Side,
+}
+
+impl Direction {
+    /// Source to target: the migration itself.
+    pub const FORWARD: Direction = Direction { from: Side::Source };
+    /// Target to source: the way back.
+    pub const REVERSE: Direction = Direction { from: Side::Target };
+
+    /// The side that is filled.
+    #[must_use]
+    pub const fn to(self) -> Side {
+        self.from.other()
+    }
+}
+
+/// What a driver can do; the cutover asks before it promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // five independent abilities, named at their use
+pub struct Abilities {
+    /// It can start the link by itself ([`Link::prepare`]).
+    pub prepare: bool,
+    /// It knows exact positions of both sides.
+    pub positions: bool,
+    /// It can close the copied side to writers that bypass the proxy.
+    pub fence: bool,
+    /// It can end the link.
+    pub detach: bool,
+    /// It can run the link the other way round without a full copy.
+    pub reverse: bool,
+}
+
+/// Where the link stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// No link between the two.
+    Detached,
+    /// Configured, not connected.
+    Connecting,
+    /// A full copy is under way.
+    Syncing,
+    /// The full copy is done, the stream flows.
+    Streaming,
+    /// It stands, and not by itself will it go on.
+    Broken,
+    /// The answer was not one of the above; never "go".
+    Unknown,
+}
+
+/// A position in one shard's replication stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardPosition {
+    /// The stream's identity. Offsets under different ids cannot be compared.
+    pub replication_id: String,
+    /// Bytes into that stream.
+    pub offset: ReplOffset,
+}
+
+/// A position of the copied side: one entry a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// In the order of the shards.
+    pub shards: Vec<ShardPosition>,
+}
+
+/// Changes whenever the link starts over with a full copy; equal generations mean that nothing was resynced between.
+/// Opaque but for equality; the text is for logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation(pub String);
+
+/// One look at the link.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// When the look was taken; a report is stale when it is too old.
+    pub at: Instant,
+    /// Where the link stands.
+    pub phase: Phase,
+    /// How far the filled side is behind.
+    pub lag: Lag,
+    /// What the filled side has applied, if the driver knows.
+    pub applied: Option<Position>,
+    /// Where the copied side is, if the driver knows.
+    pub written: Option<Position>,
+    /// Identity of the current full copy; none where unknown.
+    pub generation: Option<Generation>,
+    /// Bytes of the full copy received so far, where known.
+    pub bytes_done: Option<u64>,
+    /// Bytes of the full copy altogether, where known.
+    pub bytes_total: Option<u64>,
+    /// What the link is waiting for where it seems to stand still, for people.
+    pub waiting_for: Option<String>,
+    /// The newest error of the link, in the database's own words, without secrets.
+    pub last_error: Option<String>,
+}
+
+impl Report {
+    /// A look that found out nothing.
+    pub(crate) fn unknown(at: Instant, last_error: String) -> Report {
+        Report {
+            at,
+            phase: Phase::Unknown,
+            lag: Lag::Unknown,
+            applied: None,
+            written: None,
+            generation: None,
+            bytes_done: None,
+            bytes_total: None,
+            waiting_for: None,
+            last_error: Some(last_error),
+        }
+    }
+}
+
+/// Whether a position has been reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaughtUp {
+    /// Applied, on every shard, under the same replication id.
+    Yes,
+    /// Not yet; what remains, where known.
+    NotYet {
+        /// Bytes to go.
+        remaining_bytes: Option<u64>,
+    },
+    /// It never will be: another replication id, or the link is gone. Says which.
+    Never(String),
+}
+
+/// How long control requests of a driver may take, each.
+pub const REQUEST_LIMIT: Duration = Duration::from_secs(2);
+
+/// Which driver, and what it needs beyond the two servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settings {
+    /// The filled side is Redis, Valkey or `KeyDB`, told so by REPLICAOF.
+    ReplicaOf,
+    /// Something else replicates; progress is seen by marker keys only.
+    External {
+        /// A command that ends the replication (program and arguments); without one the operator does.
+        detach_hook: Option<Vec<String>>,
+    },
+}
+
+/// What can go wrong with an order to the link.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A server could not be asked, or refused.
+    #[error(transparent)]
+    Control(#[from] control::Error),
+    /// Source and target are one server.
+    #[error("source and target are the same server (same run_id)")]
+    SameServer,
+    /// Nothing tells whether source and target are one server.
+    #[error("a server does not tell its run_id, so it cannot be told from the other")]
+    NoRunId,
+    /// The side that is to be copied is itself a replica.
+    #[error("{server} is itself a replica of {of}: end that link first")]
+    IsReplica {
+        /// The server's name.
+        server: String,
+        /// Whom it follows, as `host:port`.
+        of: String,
+    },
+    /// The other side cannot reach a unix socket.
+    #[error(
+        "{server} is configured by a unix socket: set its replication_address to the host:port at which the other side reaches it"
+    )]
+    NoReplicationAddress {
+        /// The server's name.
+        server: String,
+    },
+    /// The server that is to follow did not take what it needs to be let in.
+    #[error("{server}: cannot set {setting} for the replication: {text}")]
+    CannotHandOver {
+        /// The server's name.
+        server: String,
+        /// The setting's name.
+        setting: &'static str,
+        /// The server's own text.
+        text: String,
+    },
+    /// The driver cannot do it.
+    #[error("the {driver} link cannot {what}")]
+    NotAble {
+        /// The driver's name.
+        driver: &'static str,
+        /// What was asked of it.
+        what: &'static str,
+    },
+    /// The configured hook did not succeed.
+    #[error("the hook {program} failed: {reason}")]
+    Hook {
+        /// The program.
+        program: String,
+        /// How it ended.
+        reason: String,
+    },
+}
+
+/// The link between the two sides. Control connections are opened when first needed and kept warm; after a failure they
+/// are opened again.
+///
+/// Cancel safety: an order whose future was dropped may or may not have been carried out; the link stays usable.
+#[derive(Debug)]
+pub struct Link {
+    /// The way to both sides.
+    connections: Connections,
+    /// What replicates, and how it is told.
+    driver: Driver,
+}
+
+#[derive(Debug)]
+enum Driver {
+    ReplicaOf,
+    External(External),
+}
+
+impl Link {
+    /// A link that has not been looked at yet. Nothing is connected.
+    pub fn new(settings: Settings, source: Server, target: Server) -> Link {
+        Link {
+            connections: Connections::new(source, target),
+            driver: match settings {
+                Settings::ReplicaOf => Driver::ReplicaOf,
+                Settings::External { detach_hook } => Driver::External(External::new(detach_hook)),
+            },
+        }
+    }
+
+    /// The driver's name as the configuration writes it.
+    pub fn driver_name(&self) -> &'static str {
+        match self.driver {
+            Driver::ReplicaOf => "replicaof",
+            Driver::External(_) => external::NAME,
+        }
+    }
+
+    /// What the driver can do.
+    pub fn abilities(&self) -> Abilities {
+        match &self.driver {
+            Driver::ReplicaOf => replicaof::ABILITIES,
+            Driver::External(external) => external.abilities(),
+        }
+    }
+
+    /// Starts the link. With the `replicaof` driver everything on the filled side is replaced by the full copy that
+    /// follows: the caller has the operator's word for it.
+    pub async fn prepare(&mut self, direction: Direction) -> Result<(), Error> {
+        match self.driver {
+            Driver::ReplicaOf => replicaof::prepare(&mut self.connections, direction).await,
+            Driver::External(_) => Err(self.not_able("start the replication")),
+        }
+    }
+
+    /// One look at the link. What is not known is `Unknown` or `None`, with the reason in `last_error`.
+    pub async fn observe(&mut self, direction: Direction) -> Report {
+        match &mut self.driver {
+            Driver::ReplicaOf => replicaof::observe(&mut self.connections, direction).await,
+            Driver::External(external) => external.observe(&mut self.connections, direction).await,
+        }
+    }
+
+    /// Where the copied side is now: one round trip.
+    pub async fn position(&mut self, direction: Direction) -> Result<Position, Error> {
+        match self.driver {
+            Driver::ReplicaOf => replicaof::position(&mut self.connections, direction).await,
+            Driver::External(_) => Err(self.not_able("tell positions")),
+        }
+    }
+
+    /// Whether the filled side has applied everything up to `position`: one round trip.
+    pub async fn caught_up(
+        &mut self,
+        direction: Direction,
+        position: &Position,
+    ) -> Result<CaughtUp, Error> {
+        match self.driver {
+            Driver::ReplicaOf => {
+                replicaof::caught_up(&mut self.connections, direction, position).await
+            }
+            Driver::External(_) => Err(self.not_able("tell positions")),
+        }
+    }
+
+    /// Closes the copied side to every writer, those that bypass the proxy and this link's markers included, for
+    /// `duration`: it ends by itself. One round trip.
+    pub async fn fence(&mut self, direction: Direction, duration: Duration) -> Result<(), Error> {
+        match self.driver {
+            Driver::ReplicaOf => replicaof::fence(&mut self.connections, direction, duration).await,
+            Driver::External(_) => Err(self.not_able("fence the copied side")),
+        }
+    }
+
+    /// Lifts the fence. The server lifts every pause with it, by whomever it was made. One round trip.
+    pub async fn unfence(&mut self, direction: Direction) -> Result<(), Error> {
+        match self.driver {
+            Driver::ReplicaOf => replicaof::unfence(&mut self.connections, direction).await,
+            Driver::External(_) => Err(self.not_able("fence the copied side")),
+        }
+    }
+
+    /// Ends the link, and sees it ended. One round trip with the `replicaof` driver. After an error that is
+    /// [`control::Error::NoReply`] it may have ended.
+    pub async fn detach(&mut self, direction: Direction) -> Result<(), Error> {
+        match &self.driver {
+            Driver::ReplicaOf => replicaof::detach(&mut self.connections, direction).await,
+            Driver::External(external) => external.detach().await,
+        }
+    }
+
+    /// After the link of `direction` was detached: runs it the other way round, which fences the side that was copied
+    /// for good, and lifts that side's pause. It goes on from where the two stand; only where the copied side's stream
+    /// moved on after the detach (a ping to another replica, a writer that bypasses) does a full copy follow, which
+    /// [`Link::observe`] of the opposite direction shows.
+    pub async fn reverse(&mut self, direction: Direction) -> Result<(), Error> {
+        match self.driver {
+            Driver::ReplicaOf => replicaof::reverse(&mut self.connections, direction).await,
+            Driver::External(_) => Err(self.not_able("run the other way round")),
+        }
+    }
+
+    /// Writes [`MARKER_KEY`] to the copied side. Must come before the fence, which would hold it.
+    pub async fn write_marker(&mut self, direction: Direction, value: &str) -> Result<(), Error> {
+        Ok(marker::write(&mut self.connections, direction, MARKER_KEY, value).await?)
+    }
+
+    /// Whether [`MARKER_KEY`] on the filled side has this value.
+    pub async fn marker_seen(&mut self, direction: Direction, value: &str) -> Result<bool, Error> {
+        marker::seen(&mut self.connections, direction, value).await
+    }
+
+    /// Keys in all databases of a side.
+    pub async fn key_count(&mut self, side: Side) -> Result<u64, Error> {
+        Ok(sides::key_count(self.connections.of(side)).await?)
+    }
+
+    /// Whether a side holds no key in any database.
+    pub async fn is_empty(&mut self, side: Side) -> Result<bool, Error> {
+        Ok(self.key_count(side).await? == 0)
+    }
+
+    /// Whether both sides are one server process.
+    pub async fn same_server(&mut self) -> Result<bool, Error> {
+        let (source, target) = self.connections.pair(Side::Source);
+        let (one, other) = tokio::try_join!(sides::run_id(source), sides::run_id(target))?;
+        match (one, other) {
+            (Some(one), Some(other)) => Ok(one == other),
+            (None, _) | (_, None) => Err(Error::NoRunId),
+        }
+    }
+
+    /// How often commands that write have run on a side since it started. Between two readings this may grow by no more
+    /// than the proxy forwarded, else something bypasses it; but what scripts wrote counts too, so that a difference is
+    /// a reason to look at [`Link::other_clients`], not a proof.
+    pub async fn write_calls(&mut self, side: Side) -> Result<u64, Error> {
+        Ok(sides::write_calls(self.connections.of(side)).await?)
+    }
+
+    /// The clients of a side that are neither replication, nor control work, nor at one of `ours`: the local addresses
+    /// (`host:port`) of the proxy's own connections.
+    pub async fn other_clients(
+        &mut self,
+        side: Side,
+        ours: &HashSet<String>,
+    ) -> Result<Vec<OtherClient>, Error> {
+        Ok(sides::other_clients(self.connections.of(side), ours).await?)
+    }
+
+    fn not_able(&self, what: &'static str) -> Error {
+        Error::NotAble {
+            driver: self.driver_name(),
+            what,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The driver for a replication that something else runs: it is seen by marker keys only, and ended by a configured hook
+//! or by the operator.
+//!
+//! Refuses to know: what replicates.
+
+use std::collections::VecDeque;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::connection::Connections;
+use super::marker::{self, PROBE_KEY};
+use super::{Abilities, Direction, Error, Phase, Report};
+use crate::terms::Lag;
+use crate::upstream::control;
+
+/// How many probes are remembered: at a look each 100 ms they cover a lag of some seconds, and where the lag is longer
+/// the answer is "unknown", which is never "go".
+const PROBES_MAX: usize = 64;
+
+/// How long the hook may take. It runs inside the write pause, which has a bound of its own; this one only keeps a hook
+/// that hangs from outliving the attempt.
+const HOOK_LIMIT: Duration = Duration::from_secs(10);
+
+/// How much of what a hook prints is passed on in an error.
+const HOOK_OUTPUT_BYTES_MAX: usize = 500;
+
+/// What the driver remembers between two looks.
+#[derive(Debug)]
+pub(super) struct External {
+    /// Program and arguments that end the replication.
+    detach_hook: Option<Vec<String>>,
+    /// Probes written, with the time before which each was: the oldest first.
+    probes: VecDeque<(String, Instant)>,
+    /// Number of the next probe.
+    next_probe: u64,
+    /// Keeps probes of an earlier run apart from ours.
+    run: String,
+}
+
+impl External {
+    pub(super) fn new(detach_hook: Option<Vec<String>>) -> External {
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        External {
+            detach_hook: detach_hook.filter(|hook| !hook.is_empty()),
+            probes: VecDeque::new(),
+            next_probe: 0,
+            run: format!("{}-{}", std::process::id(), since_epoch.as_nanos()),
+        }
+    }
+
+    pub(super) fn abilities(&self) -> Abilities {
+        Abilities {
+            prepare: false,
+            positions: false,
+            fence: false,
+            detach: self.detach_hook.is_some(),
+            reverse: false,
+        }
+    }
+
+    /// Writes a probe and reads what has arrived. The lag is the age of the newest probe that has, or zero where it is
+    /// the one just written: everything written before that moment is there.
+    pub(super) async fn observe(
+        &mut self,
+        connections: &mut Connections,
+        direction: Direction,
+    ) -> Report {
+        match self.probe(connections, direction).await {
+            Ok(Some(lag)) => Report {
+                phase: Phase::Streaming,
+                lag: Lag::Time(lag),
+                last_error: None,
+                ..Report::unknown(Instant::now(), String::new())
+            },
+            Ok(None) => Report {
+                waiting_for: Some("a marker key to arrive on the filled side".to_owned()),
+                last_error: None,
+                ..Report::unknown(Instant::now(), String::new())
+            },
+            Err(error) => Report::unknown(Instant::now(), error.to_string()),
+        }
+    }
+
+    async fn probe(
+        &mut self,
+        connections: &mut Connections,
+        direction: Direction,
+    ) -> Result<Option<Duration>, control::Error> {
+        let value = format!("{}:{}", self.run, self.next_probe);
+        self.next_probe += 1;
+        if self.probes.len() == PROBES_MAX {
+            self.probes.pop_front();
+        }
+        self.probes.push_back((value.clone(), Instant::now()));
+        marker::write(connections, direction, PROBE_KEY, &value).await?;
+        let Some(arrived) = marker::read(connections, direction, PROBE_KEY).await? else {
+            return Ok(None);
+        };
+        if arrived == value {
+            return Ok(Some(Duration::ZERO));
+        }
+        let known = self.probes.iter().find(|(value, _)| *value == arrived);
+        Ok(known.map(|(_, written)| written.elapsed()))
+    }
+
+    /// Runs the hook, without a shell, and waits for it to succeed.
+    pub(super) async fn detach(&self) -> Result<(), Error> {
+        let Some((program, arguments)) = self
+            .detach_hook
+            .as_ref()
+            .and_then(|hook| hook.split_first())
+        else {
+            return Err(Error::NotAble {
+                driver: NAME,
+                what: "end the replication: no hook is configured",
+            });
+        };
+        let failed = |reason: String| Error::Hook {
+            program: program.clone(),
+            reason,
+        };
+        let run = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(HOOK_LIMIT, run)
+            .await
+            .map_err(|_| failed(format!("still running after {HOOK_LIMIT:?}")))?
+            .map_err(|error| failed(error.to_string()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = &output.stderr[..output.stderr.len().min(HOOK_OUTPUT_BYTES_MAX)];
+        Err(failed(format!(
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(said).trim()
+        )))
+    }
+}
+
+/// The driver's name in the configuration and in `status`.
+pub(super) const NAME: &str = "external";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+    }
+
+    fn detach(hook: &[&str]) -> Result<(), Error> {
+        let hook = hook.iter().map(ToString::to_string).collect();
+        runtime().block_on(External::new(Some(hook)).detach())
+    }
+
+    #[test]
+    fn a_hook_that_succeeds_has_detached() {
+        assert!(detach(&["true"]).is_ok());
+    }
+
+    #[test]
+    fn a_hook_that_fails_is_an_error_with_its_words() {
+        let error = detach(&["sh", "-c", "echo no such task >&2; exit 3"]).expect_err("it failed");
+        let text = error.to_string();
+        assert!(
+            text.contains("no such task") && text.contains('3'),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_hook_gets_its_arguments_without_a_shell() {
+        assert!(detach(&["test", "$HOME", "=", "$HOME"]).is_ok());
+        assert!(detach(&["test", "$HOME", "=", ""]).is_err());
+    }
+
+    #[test]
+    fn without_a_hook_there_is_no_detach() {
+        assert!(!External::new(None).abilities().detach);
+        assert!(!External::new(Some(vec![])).abilities().detach);
+    }
+}

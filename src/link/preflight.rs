@@ -1,0 +1,165 @@
+//! What must be right before a migration. Each check gives ok, a warning or an error, with what to do.
+//!
+//! Refuses to know: who asks, and whether a warning stops them.
+
+mod capacity;
+mod facts;
+mod sameness;
+mod setup;
+
+use serde::Serialize;
+
+use self::facts::Facts;
+use super::{Direction, Driver, Link};
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It may go wrong, or could not be found out.
+    Warning,
+    /// It will go wrong.
+    Error,
+}
+
+/// One check and how it came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The check, one of a fixed set.
+    pub check: &'static str,
+    /// How it came out.
+    pub level: Level,
+    /// What was found.
+    pub message: String,
+    /// What a person can do about it; none where nothing is to be done.
+    pub what_to_do: Option<String>,
+}
+
+/// Looks at both sides. `sessions` is how many connections the proxy will open on the filled side.
+///
+/// Where a side cannot be asked, that is the finding, and what rests on its answers is left out.
+pub async fn check(link: &mut Link, direction: Direction, sessions: u64) -> Vec<Finding> {
+    let (copied, filled) = link.connections.pair(direction.from);
+    let (copied_facts, filled_facts) = tokio::join!(facts::gather(copied), facts::gather(filled));
+    let mut findings = vec![
+        reachable("copied_side_reachable", &copied_facts),
+        reachable("filled_side_reachable", &filled_facts),
+    ];
+    let (Ok(copied_facts), Ok(filled_facts)) = (copied_facts, filled_facts) else {
+        return findings;
+    };
+    let pair = Pair {
+        copied: &copied_facts,
+        filled: &filled_facts,
+        sessions,
+    };
+    let of_the_driver: &[Rule] = match link.driver {
+        Driver::ReplicaOf => &REPLICAOF_RULES,
+        Driver::External(_) => &[],
+    };
+    for rule in of_the_driver.iter().chain(&RULES) {
+        let verdict = (rule.judge)(&pair);
+        findings.push(verdict.of(rule.name));
+    }
+    findings
+}
+
+/// Both sides, as every rule sees them.
+struct Pair<'a> {
+    copied: &'a Facts,
+    filled: &'a Facts,
+    sessions: u64,
+}
+
+/// A check by its name.
+struct Rule {
+    name: &'static str,
+    judge: fn(&Pair<'_>) -> Verdict,
+}
+
+/// What a rule finds.
+#[derive(Debug, PartialEq, Eq)]
+struct Verdict {
+    level: Level,
+    message: String,
+    what_to_do: Option<String>,
+}
+
+const fn rule(name: &'static str, judge: fn(&Pair<'_>) -> Verdict) -> Rule {
+    Rule { name, judge }
+}
+
+/// What holds whatever replicates.
+const RULES: [Rule; 9] = [
+    rule("not_the_same_server", sameness::not_the_same_server),
+    rule("filled_side_empty", setup::filled_side_empty),
+    rule("databases", sameness::databases),
+    rule("modules", sameness::modules),
+    rule("keyspace_events", sameness::keyspace_events),
+    rule("memory", capacity::memory),
+    rule("eviction", sameness::eviction),
+    rule("maxclients", capacity::maxclients),
+    rule("clocks", sameness::clocks),
+];
+
+/// What the servers' own replication needs.
+const REPLICAOF_RULES: [Rule; 8] = [
+    rule("versions", sameness::versions),
+    rule("way_back", sameness::way_back),
+    rule("roles", setup::roles),
+    rule("replication_address", setup::replication_address),
+    rule("replication_rights", setup::replication_rights),
+    rule("fence", setup::fence),
+    rule("output_buffer", capacity::output_buffer),
+    rule("backlog", capacity::backlog),
+];
+
+impl Verdict {
+    fn ok(message: impl Into<String>) -> Verdict {
+        Verdict {
+            level: Level::Ok,
+            message: message.into(),
+            what_to_do: None,
+        }
+    }
+
+    fn warning(message: impl Into<String>, what_to_do: impl Into<String>) -> Verdict {
+        Verdict {
+            level: Level::Warning,
+            message: message.into(),
+            what_to_do: Some(what_to_do.into()),
+        }
+    }
+
+    fn error(message: impl Into<String>, what_to_do: impl Into<String>) -> Verdict {
+        Verdict {
+            level: Level::Error,
+            ..Verdict::warning(message, what_to_do)
+        }
+    }
+
+    fn of(self, check: &'static str) -> Finding {
+        Finding {
+            check,
+            level: self.level,
+            message: self.message,
+            what_to_do: self.what_to_do,
+        }
+    }
+}
+
+fn reachable(
+    check: &'static str,
+    facts: &Result<Facts, crate::upstream::control::Error>,
+) -> Finding {
+    let verdict = match facts {
+        Ok(facts) => Verdict::ok(format!("{} answers", facts.name)),
+        Err(error) => Verdict::error(
+            error.to_string(),
+            "check the address, the credentials and the server",
+        ),
+    };
+    verdict.of(check)
+}

@@ -1,0 +1,10 @@
+//! The link, the preflight and the comparison, against real servers.
+
+#![allow(clippy::panic)] // a helper that cannot go on fails the test
+
+mod external;
+mod preflight;
+mod replicaof;
+mod servers;
+mod verify;
+mod world;
