@@ -5,6 +5,7 @@
 
 // 4: sessions, the replication link, comparison of the sides.
 pub mod link;
+pub mod session;
 pub mod verify;
 // 3: admission, and the connections to the sides.
 pub mod gate;

@@ -1,0 +1,121 @@
+//! One client connection: from its bytes to admitted requests, and from replies to its bytes, in order.
+//!
+//! Refuses to know: the cutover, the link, configuration files. Read on in `worker` (what sessions share), `relay` (a
+//! session's life), `route` (the way of one request), `reply` (the way back), `crossing` (a change of sides).
+
+mod audit;
+mod blocking;
+mod crossing;
+mod cursor;
+mod frame_text;
+mod frames;
+mod identity;
+mod lanes_part;
+mod outbox;
+mod private;
+mod relay;
+mod reply;
+mod route;
+mod runs;
+mod transaction;
+mod who;
+mod worker;
+
+pub use audit::AuditLog;
+pub use worker::{Arrival, Settings, Shared, Sharing, run_worker};
+
+use std::sync::Arc;
+
+use crate::gate::Routes;
+use crate::net::{Bind, tls};
+use crate::terms::{Identity, ListenerId};
+
+/// One listener of the configuration.
+#[derive(Debug, Clone)]
+pub struct ListenerSettings {
+    /// Its position in the configuration.
+    pub id: ListenerId,
+    /// Its name, for logs and metrics.
+    pub name: String,
+    /// Where it listens.
+    pub bind: Bind,
+    /// Where its commands go.
+    pub routes: Routes,
+    /// Whose identity sessions have at the databases.
+    pub auth: Auth,
+    /// TLS towards clients.
+    pub tls: Option<Arc<tls::Server>>,
+}
+
+/// Whose identity a listener's sessions have at the databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Auth {
+    /// Each client authenticates itself; Handover's credentials never serve it.
+    #[default]
+    Client,
+    /// Sessions have the identity of `[source]` and `[target]`; clients need none.
+    Proxy,
+}
+
+/// A client's identity that differs on the target.
+#[derive(Debug, Clone)]
+pub struct CredentialMapping {
+    /// What the client sends.
+    pub client: Identity,
+    /// What the target is given instead.
+    pub target: Identity,
+}
+
+/// Bounds on what clients can make a worker hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one bulk argument; Redis: 512 MiB.
+    pub bulk_bytes: u64,
+    /// Arguments of one request; Redis: 1,048,576.
+    pub arguments: u32,
+    /// Bytes of an inline request; Redis: 64 KiB.
+    pub inline_bytes: usize,
+    /// Requests of one session that have no reply yet; reading from its client stops there.
+    pub session_requests: usize,
+    /// Bytes of replies that a client has not taken; reading from it stops there.
+    pub session_reply_bytes: usize,
+    /// Requests outstanding on one lane.
+    pub lane_requests: usize,
+    /// Open sessions of one listener; a further one is told `max number of clients reached`.
+    pub sessions: usize,
+    /// Bytes queued between MULTI and EXEC that are remembered for a move to the other side.
+    pub transaction_bytes: usize,
+    /// Channels and patterns that one session may be subscribed to.
+    pub subscriptions: usize,
+    /// A request from this size on gets a private connection, so that it does not stand in others' way.
+    pub large_request_bytes: usize,
+    /// Idle private connections kept for reuse, for each side and identity, by each worker.
+    pub idle_private_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            bulk_bytes: 512 << 20,
+            arguments: 1 << 20,
+            inline_bytes: 64 << 10,
+            session_requests: 1024,
+            session_reply_bytes: 8 << 20,
+            lane_requests: 1024,
+            sessions: 10_000,
+            transaction_bytes: 4 << 20,
+            subscriptions: 10_000,
+            large_request_bytes: 1 << 20,
+            idle_private_connections: 16,
+        }
+    }
+}
+
+/// What goes into the audit log of refused writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audit {
+    /// Leave the key out.
+    pub redact_keys: bool,
+    /// Lines a second, altogether; what exceeds it is counted and said in the next line.
+    pub lines_per_second: u32,
+}

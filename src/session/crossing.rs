@@ -1,0 +1,165 @@
+//! A session's part in a change of sides. Sessions without a connection of their own have none: they find the new
+//! policy with their next request. A session with one prepares its twin, waits, and moves.
+//!
+//! What is left to do follows from the policy and the session's own state alone, so it is looked at again at every turn
+//! until nothing is left; then the obligation is dropped, and the gate counts the session as settled.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::private::Private;
+use super::relay::{End, Session, Watch};
+use super::reply::Client;
+use crate::gate::{Local, Membership, Obligation, Participant, Policy, Stage};
+use crate::terms::Side;
+
+/// A session's place among the gate's participants.
+pub(super) struct Part {
+    seat: Rc<Seat>,
+    _membership: Membership,
+}
+
+/// What the gate talks to.
+struct Seat {
+    gate: Rc<Local>,
+    client: Rc<Client>,
+    /// Kept until the session has done its part of the present stage.
+    obligation: RefCell<Option<Obligation>>,
+}
+
+impl Participant for Seat {
+    fn stage_changed(&self, _policy: Policy) {
+        let kept = self.obligation.replace(Some(self.gate.oblige()));
+        drop(kept);
+        self.client.signal();
+    }
+}
+
+impl Part {
+    /// Takes part from now on.
+    pub(super) fn join(gate: &Rc<Local>, client: &Rc<Client>) -> Part {
+        let seat = Rc::new(Seat {
+            gate: Rc::clone(gate),
+            client: Rc::clone(client),
+            obligation: RefCell::new(None),
+        });
+        let membership = gate.join(&seat);
+        Part {
+            seat,
+            _membership: membership,
+        }
+    }
+
+    fn done(&self) {
+        let kept = self.seat.obligation.take();
+        drop(kept);
+    }
+}
+
+impl Session {
+    /// Does what is left to do for the present policy.
+    pub(super) fn advance(&mut self) -> Result<(), End> {
+        if self.part.is_none() {
+            return Ok(());
+        }
+        let Policy { active, stage, .. } = self.worker.gate.policy();
+        let done = match stage {
+            Stage::Arming => self.prepare(active.other()),
+            Stage::Draining => true,
+            Stage::Releasing => {
+                self.release_blocked();
+                true
+            }
+            Stage::Aligning => !self.frames.is_on() || self.sides.ahead().is_none() || self.align(),
+            Stage::Moving => self.move_to(active)?,
+            Stage::Open => self.settle_on(active)?,
+        };
+        if done && let Some(part) = &self.part {
+            part.done();
+        }
+        Ok(())
+    }
+
+    /// Whether the session still stands on the other side than `side`.
+    pub(super) fn is_left_behind(&self, side: Side) -> bool {
+        self.part.is_some() && self.sides.private(side.other()).is_some()
+    }
+
+    /// Opens the twin of the session's connection on `side`. True when there is nothing left to prepare.
+    fn prepare(&mut self, side: Side) -> bool {
+        if self.sides.private(side.other()).is_none() {
+            return true;
+        }
+        if self.sides.ahead().is_none() {
+            match self.open_ahead(side) {
+                Ok(Some(ahead)) => self.set_ahead(ahead),
+                Ok(None) => return false,
+                Err(error) => {
+                    self.worker.gate.complain(format!(
+                        "a session's connection to the {side} cannot be prepared: {error}"
+                    ));
+                    return true;
+                }
+            }
+        }
+        !self.frames.is_on() || self.prepare_frames()
+    }
+
+    /// Moves to `side`. True when everything the session had on the other side is there.
+    fn move_to(&mut self, side: Side) -> Result<bool, End> {
+        if self.sides.private(side.other()).is_some() {
+            if !self.prepare(side) {
+                return Ok(false);
+            }
+            let Some(new) = self.take_ahead() else {
+                return Err(End::Failed(format!(
+                    "its state could not be moved to the {side}"
+                )));
+            };
+            self.cross(side, new);
+        }
+        Ok(self.wait_on(side))
+    }
+
+    fn cross(&mut self, side: Side, new: Private) {
+        if self.frames.is_on() {
+            self.cross_frames(&new);
+        }
+        let old = self.sides.take_private(side.other());
+        let pipeline = Rc::clone(&new.pipeline);
+        self.sides.set_private(new);
+        if self.watch == Watch::On {
+            // The watched keys must be taken as changed: the other side has not seen them watched.
+            self.watch = Watch::Tainted;
+        }
+        self.requeue(side, &pipeline);
+        if let Some(old) = old {
+            old.pipeline.retire();
+        }
+    }
+
+    /// Has a released command wait on `side`, where the session has its connection.
+    fn wait_on(&mut self, side: Side) -> bool {
+        if self.blocked.is_none() {
+            self.release_private();
+            return true;
+        }
+        let Some(private) = self.sides.private(side) else {
+            return true;
+        };
+        let pipeline = Rc::clone(&private.pipeline);
+        self.block_again(side, &pipeline)
+    }
+
+    /// No change is under way: what was prepared in vain is dropped, what was released goes on.
+    fn settle_on(&mut self, active: Side) -> Result<bool, End> {
+        if self.sides.private(active.other()).is_some() && self.sides.private(active).is_none() {
+            // It joined too late to move with the others.
+            return self.move_to(active);
+        }
+        self.sides.drop_ahead();
+        self.frames.forget_line();
+        self.wait_on(active);
+        Ok(true)
+    }
+}

@@ -1,0 +1,78 @@
+//! The bytes of frames that a session with messages must tell apart, or makes itself. Pure.
+
+use super::route::Asked;
+use crate::command::Subscription;
+use crate::resp::encode::{self, Protocol};
+
+/// What a tracking client must forget: everything.
+pub(super) const INVALIDATE_ALL: &[u8] = b">2\r\n$10\r\ninvalidate\r\n_\r\n";
+/// A session with more subscriptions than it may have.
+pub(super) const TOO_MANY: &[u8] =
+    b"-ERR handover: too many subscriptions in one session; limit subscriptions\r\n";
+/// The payload of the PING that draws a line; no message can look like its answer.
+const LINE: &[u8] = b"handover:line";
+
+pub(super) fn line_request() -> Vec<u8> {
+    encode::command_vec(&[b"PING", LINE])
+}
+
+/// Whether a frame is the answer to [`line_request`]: an array in RESP2 while subscribed, a bulk string otherwise.
+pub(super) fn is_line(frame: &[u8], protocol: Protocol, subscribed: bool) -> bool {
+    match (protocol, subscribed) {
+        (Protocol::Resp2, true) => frame == b"*2\r\n$4\r\npong\r\n$13\r\nhandover:line\r\n",
+        _ => frame == b"$13\r\nhandover:line\r\n",
+    }
+}
+
+pub(super) fn index(kind: Subscription) -> usize {
+    match kind {
+        Subscription::Channel => 0,
+        Subscription::Pattern => 1,
+        Subscription::Shard => 2,
+    }
+}
+
+pub(super) fn tracking(asked: Asked<'_>) -> Option<Vec<u8>> {
+    let on = asked
+        .request
+        .argument(2)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"ON"));
+    on.then(|| asked.frame().to_vec())
+}
+
+/// `+1700000000.123456 [0 127.0.0.1:1234] "GET" "k"`.
+pub(super) fn is_monitor_line(frame: &[u8]) -> bool {
+    frame.get(1).is_some_and(u8::is_ascii_digit)
+        && frame.windows(2).take(40).any(|pair| pair == b" [")
+}
+
+/// The bulk strings at the front of an array or a push.
+pub(super) struct Words<'a>(&'a [u8]);
+
+impl<'a> Words<'a> {
+    pub(super) fn of(frame: &'a [u8]) -> Words<'a> {
+        Words(behind_line(frame))
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let digits = self.0.strip_prefix(b"$")?;
+        let end = digits.iter().position(|byte| *byte == b'\r')?;
+        let length: usize = std::str::from_utf8(&digits[..end]).ok()?.parse().ok()?;
+        let body = behind_line(self.0);
+        let word = body.get(..length)?;
+        self.0 = body.get(length + 2..).unwrap_or_default();
+        Some(word)
+    }
+}
+
+pub(super) fn behind_line(bytes: &[u8]) -> &[u8] {
+    bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .and_then(|end| bytes.get(end + 1..))
+        .unwrap_or_default()
+}

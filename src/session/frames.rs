@@ -1,0 +1,402 @@
+//! Subscriptions, MONITOR, tracking: connections on which not every frame is a reply. Here the session itself tells
+//! messages from confirmations from replies, and keeps what it needs to do the same on the other side.
+//!
+//! Across a change of sides a line is drawn on both connections with a PING of its own: what the old side sent before
+//! its answer is delivered, what the new side sent before its answer is dropped, so that no message that travelled over
+//! replication as well is lost or repeated.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::frame_text::{
+    INVALIDATE_ALL, TOO_MANY, Words, index, is_line, is_monitor_line, line_request, tracking,
+};
+use super::private::{Got, Private};
+use super::relay::{End, Park, Session};
+use super::reply::{Handling, Shown, Ticket};
+use super::route::{Asked, Step};
+use crate::command::{Effect, Subscription};
+use crate::gate::Intent;
+use crate::metrics::Gauge;
+use crate::resp::encode::{self, Protocol};
+use crate::resp::reply::Kind;
+
+/// What a session with messages keeps.
+#[derive(Default)]
+pub(super) struct Frames {
+    /// The connection in frames mode, by its number.
+    connection: Option<u64>,
+    /// Channels, patterns, shard channels.
+    subscriptions: [BTreeSet<Vec<u8>>; 3],
+    /// MONITOR was sent.
+    monitor: bool,
+    /// CLIENT TRACKING, as it was sent.
+    tracking: Option<Vec<u8>>,
+    /// What the connection owes, oldest first.
+    expected: VecDeque<Expected>,
+    /// The line between the sides.
+    line: Line,
+    gauge: Option<Gauge>,
+}
+
+/// A reply that is owed.
+enum Expected {
+    /// One frame.
+    Reply(Ticket),
+    /// Confirmations of one request.
+    Confirmations {
+        /// The request's number.
+        number: u64,
+        /// How many are left; none where the server decides (UNSUBSCRIBE from everything).
+        left: Option<usize>,
+        /// Of what.
+        kind: Subscription,
+    },
+}
+
+/// The line between what the old side delivered and what the new one will.
+#[derive(Default)]
+struct Line {
+    /// The prepared side has all subscriptions.
+    subscribed: bool,
+    /// Everything up to here came from the old side: its answer has been seen.
+    old_side: Drawn,
+    /// Everything before this is dropped on the new side.
+    new_side: Drawn,
+    /// What the new side sent behind its line.
+    held: Vec<Vec<u8>>,
+    /// Bytes of it.
+    held_bytes: usize,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Drawn {
+    #[default]
+    No,
+    Asked,
+    Yes,
+}
+
+impl Frames {
+    /// Whether the session has a connection in frames mode.
+    pub(super) fn is_on(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Whether `connection` is it.
+    pub(super) fn is_on_connection(&self, connection: u64) -> bool {
+        self.connection == Some(connection)
+    }
+
+    /// One more reply is owed.
+    pub(super) fn expect_reply(&mut self, ticket: Ticket) {
+        self.expected.push_back(Expected::Reply(ticket));
+    }
+
+    /// The session is as new.
+    pub(super) fn turn_off(&mut self) {
+        *self = Frames::default();
+    }
+
+    /// Nothing is prepared on the other side any more.
+    pub(super) fn forget_line(&mut self) {
+        self.line = Line::default();
+    }
+
+    /// What must be sent on a fresh connection to have the same messages there.
+    fn replay(&self) -> Vec<u8> {
+        let mut out = self.tracking.clone().unwrap_or_default();
+        for (names, command) in
+            self.subscriptions
+                .iter()
+                .zip([b"SUBSCRIBE".as_slice(), b"PSUBSCRIBE", b"SSUBSCRIBE"])
+        {
+            for name in names {
+                encode::command(&[command, name], &mut out);
+            }
+        }
+        out
+    }
+
+    fn count(&self) -> usize {
+        self.subscriptions.iter().map(BTreeSet::len).sum()
+    }
+}
+
+impl Session {
+    /// SUBSCRIBE, UNSUBSCRIBE and their kin; MONITOR; CLIENT TRACKING.
+    pub(super) fn subscribe(&mut self, asked: Asked<'_>) -> Result<Step, End> {
+        if self.worker.gate.policy().stage.holds_writes() {
+            return Ok(self.hold());
+        }
+        let side = match self.admit(asked, Intent::Stay) {
+            Ok((side, _)) => side,
+            Err(step) => return Ok(step),
+        };
+        if self.is_left_behind(side) {
+            return Ok(self.hold());
+        }
+        if !self.frames.is_on() && self.client.unanswered() > 0 {
+            self.client.signal_when_answered();
+            return Ok(Step::Parked(Park::Order));
+        }
+        let names = asked.request.len() - 1;
+        if let Effect::Subscribe(_) = asked.verdict.effect
+            && self.frames.count() + names > self.worker.limits.subscriptions
+        {
+            return Ok(self.answer(TOO_MANY));
+        }
+        let pipeline = match self.private_connection(side)? {
+            Got::Connection(pipeline) => pipeline,
+            Got::Park(park) => return Ok(Step::Parked(park)),
+            Got::None(reply) => return Ok(self.answer(&reply)),
+        };
+        if !self.frames.is_on() {
+            self.watch_frames(&pipeline);
+            self.frames.connection = Some(pipeline.number());
+            self.frames.gauge = Some(self.worker.metrics.subscribed());
+        }
+        self.count(side, asked.verdict.class);
+        // What is prepared on the other side no longer matches; it is prepared again.
+        self.sides.drop_ahead();
+        self.frames.forget_line();
+        let number = self.client.number(1);
+        pipeline.append_unowed(asked.frame());
+        let expected = match asked.verdict.effect {
+            Effect::Subscribe(kind) if names > 0 => Expected::Confirmations {
+                number,
+                left: Some(names),
+                kind,
+            },
+            Effect::Unsubscribe(kind) => Expected::Confirmations {
+                number,
+                left: (names > 0).then_some(names),
+                kind,
+            },
+            effect => {
+                match effect {
+                    Effect::Monitor => self.frames.monitor = true,
+                    Effect::ClientTracking => self.frames.tracking = tracking(asked),
+                    _ => {}
+                }
+                let handling = Handling::Relay;
+                Expected::Reply(Ticket {
+                    number,
+                    handling,
+                    permit: None,
+                    read_at: self.read_at,
+                })
+            }
+        };
+        self.frames.expected.push_back(expected);
+        pipeline.flush();
+        Ok(Step::Done)
+    }
+
+    /// A frame on one of the session's connections in frames mode.
+    pub(super) fn frame(&mut self, connection: u64, kind: Kind, frame: &[u8]) -> Result<(), End> {
+        if self.sides.is_ahead(connection) {
+            return self.frame_ahead(frame);
+        }
+        if !self.frames.is_on_connection(connection) {
+            return Ok(());
+        }
+        if self.frames.line.old_side == Drawn::Asked
+            && is_line(frame, self.who.protocol, self.frames.count() > 0)
+        {
+            self.frames.line.old_side = Drawn::Yes;
+            return Ok(());
+        }
+        match self.meaning(kind, frame) {
+            Meaning::Message => {
+                self.client.message(frame);
+                if self.client.waiting_bytes() > self.worker.limits.session_reply_bytes {
+                    return Err(End::Failed(
+                        "the client does not read its messages; limit session_reply_bytes"
+                            .to_owned(),
+                    ));
+                }
+                Ok(())
+            }
+            Meaning::Confirmation(name, word) => {
+                self.confirmed(frame, name, &word);
+                Ok(())
+            }
+            Meaning::Reply => self.reply_in_frames(frame),
+        }
+    }
+
+    fn meaning(&self, kind: Kind, frame: &[u8]) -> Meaning {
+        let is_push = match (kind, self.who.protocol) {
+            (Kind::Push, _) => true,
+            (Kind::Array, Protocol::Resp2) => {
+                self.frames.count() > 0 || self.expects_confirmation()
+            }
+            (Kind::Simple, _) => {
+                return if self.frames.monitor && is_monitor_line(frame) {
+                    Meaning::Message
+                } else {
+                    Meaning::Reply
+                };
+            }
+            _ => false,
+        };
+        if !is_push {
+            return Meaning::Reply;
+        }
+        let mut words = Words::of(frame);
+        let word = words.next().unwrap_or_default();
+        match word {
+            b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe"
+            | b"sunsubscribe"
+                if self.expects_confirmation() =>
+            {
+                Meaning::Confirmation(words.next().map(<[u8]>::to_vec), word.to_vec())
+            }
+            b"message" | b"pmessage" | b"smessage" => Meaning::Message,
+            _ if kind == Kind::Push => Meaning::Message,
+            _ => Meaning::Reply,
+        }
+    }
+
+    fn expects_confirmation(&self) -> bool {
+        matches!(
+            self.frames.expected.front(),
+            Some(Expected::Confirmations { .. })
+        )
+    }
+
+    fn confirmed(&mut self, frame: &[u8], name: Option<Vec<u8>>, word: &[u8]) {
+        let Some(Expected::Confirmations { number, left, kind }) = self.frames.expected.front_mut()
+        else {
+            return;
+        };
+        let (number, set) = (*number, &mut self.frames.subscriptions[index(*kind)]);
+        let all = set.len().max(1);
+        let remaining = left.unwrap_or(all) - 1;
+        *left = Some(remaining);
+        if let Some(name) = name {
+            if word.starts_with(b"un") || word[1..].starts_with(b"un") {
+                set.remove(&name);
+            } else {
+                set.insert(name);
+            }
+        }
+        if remaining == 0 {
+            self.frames.expected.pop_front();
+            self.client.answer(number, frame);
+        } else {
+            self.client.part_of_answer(number, frame);
+        }
+    }
+
+    fn reply_in_frames(&mut self, frame: &[u8]) -> Result<(), End> {
+        match self.frames.expected.pop_front() {
+            Some(Expected::Reply(Ticket {
+                number, handling, ..
+            })) => match handling {
+                Handling::Relay => self.client.answer(number, frame),
+                Handling::Swallow => {}
+                Handling::Show(purpose) => {
+                    return self.look_at(Shown::Reply {
+                        number,
+                        purpose,
+                        reply: frame.into(),
+                    });
+                }
+            },
+            // An error in the place of confirmations: one reply for the whole request.
+            Some(Expected::Confirmations { number, .. }) => self.client.answer(number, frame),
+            None => {
+                return Err(End::Lost(crate::upstream::Loss::Protocol(
+                    "a frame that nobody asked for".to_owned(),
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the prepared connection subscribe to the same. True when it has.
+    pub(super) fn prepare_frames(&mut self) -> bool {
+        if self.frames.line.subscribed {
+            return true;
+        }
+        let Some(ahead) = self.sides.ahead() else {
+            return true;
+        };
+        if self.frames.line.new_side == Drawn::No {
+            self.watch_frames(&ahead.pipeline);
+            ahead.pipeline.append_unowed(&self.frames.replay());
+            ahead.pipeline.append_unowed(&line_request());
+            ahead.pipeline.flush();
+            self.frames.line.new_side = Drawn::Asked;
+        }
+        false
+    }
+
+    /// Draws the line. True when both sides have answered.
+    pub(super) fn align(&mut self) -> bool {
+        let side = self.worker.gate.policy().active;
+        let (Some(old), Some(new)) = (self.sides.private(side), self.sides.ahead()) else {
+            return true;
+        };
+        let line = &mut self.frames.line;
+        if line.old_side == Drawn::No && line.subscribed {
+            for pipeline in [&old.pipeline, &new.pipeline] {
+                pipeline.append_unowed(&line_request());
+                pipeline.flush();
+            }
+            line.old_side = Drawn::Asked;
+            line.new_side = Drawn::Asked;
+        }
+        line.old_side == Drawn::Yes && line.new_side == Drawn::Yes
+    }
+
+    fn frame_ahead(&mut self, frame: &[u8]) -> Result<(), End> {
+        let subscribed = self.frames.count() > 0;
+        let line = &mut self.frames.line;
+        if line.new_side == Drawn::Asked {
+            if is_line(frame, self.who.protocol, subscribed) {
+                line.new_side = Drawn::Yes;
+                line.subscribed = true;
+            }
+            return Ok(());
+        }
+        if line.old_side != Drawn::No {
+            line.held_bytes += frame.len();
+            if line.held_bytes > self.worker.limits.session_reply_bytes {
+                return Err(End::Failed(
+                    "too many messages during the cutover; limit session_reply_bytes".to_owned(),
+                ));
+            }
+            line.held.push(frame.to_vec());
+        }
+        Ok(())
+    }
+
+    /// The prepared connection is the session's now: what it sent behind the line is delivered.
+    pub(super) fn cross_frames(&mut self, new: &Private) {
+        self.frames.connection = Some(new.pipeline.number());
+        let line = std::mem::take(&mut self.frames.line);
+        if self.frames.monitor {
+            new.pipeline
+                .append_unowed(&encode::command_vec(&[b"MONITOR"]));
+            let ticket = self.own_ticket(Handling::Swallow);
+            self.frames.expect_reply(ticket);
+            new.pipeline.flush();
+        }
+        if self.frames.tracking.is_some() && self.who.protocol == Protocol::Resp3 {
+            self.client.message(INVALIDATE_ALL);
+        }
+        for frame in line.held {
+            self.client.message(&frame);
+        }
+    }
+}
+
+/// What a frame on such a connection is.
+enum Meaning {
+    Message,
+    /// Of a subscription: its name, and the word that says what was done.
+    Confirmation(Option<Vec<u8>>, Vec<u8>),
+    Reply,
+}

@@ -1,0 +1,310 @@
+//! AUTH, HELLO, SELECT, RESET, CLIENT SETINFO: requests that change who a session is to the database. The database
+//! decides each of them; the proxy never does. The connection that answered becomes one for the new state.
+
+use subtle::ConstantTimeEq;
+
+use super::private::Got;
+use super::relay::{End, Park, Session, Watch};
+use super::reply::{Handling, Purpose, Ticket};
+use super::route::{Asked, Step, error_reply};
+use super::who::Who;
+use super::{Auth, CredentialMapping};
+use crate::command::Effect;
+use crate::gate::{Intent, Stage};
+use crate::resp::encode::{self, Protocol};
+use crate::resp::request::Request;
+use crate::terms::{Identity, Secret, Side};
+
+/// A change that waits for the server's word.
+pub(super) struct Change {
+    /// Who the session is if the server agrees.
+    who: Who,
+    /// Where it was asked.
+    side: Side,
+    /// The session is as new.
+    reset: bool,
+    /// A name was set with it.
+    named: bool,
+}
+
+impl Session {
+    /// One of these requests.
+    pub(super) fn change(&mut self, asked: Asked<'_>) -> Result<Step, End> {
+        if self.client.unanswered() > 0 {
+            self.client.signal_when_answered();
+            return Ok(Step::Parked(Park::Order));
+        }
+        let policy = self.worker.gate.policy();
+        if policy.stage >= Stage::Draining {
+            return Ok(self.hold());
+        }
+        let side = match self.admit(asked, Intent::Stay) {
+            Ok((side, _)) => side,
+            Err(step) => return Ok(step),
+        };
+        if self.is_left_behind(side) {
+            return Ok(self.hold());
+        }
+        let request = match self.translated(asked, side) {
+            Ok(request) => request,
+            Err(reply) => return Ok(self.answer(&reply)),
+        };
+        let change = self.changed_by(asked, side);
+        let pipeline = match self.connection_for(&change, asked)? {
+            Got::Connection(pipeline) => pipeline,
+            Got::Park(park) => return Ok(Step::Parked(park)),
+            Got::None(reply) => return Ok(self.answer(&reply)),
+        };
+        self.sides.drop_ahead();
+        self.count(side, asked.verdict.class);
+        self.change = Some(change);
+        let handling = Handling::Show(Purpose::Change);
+        let ticket = Ticket {
+            number: self.client.number(1),
+            handling,
+            permit: None,
+            read_at: self.read_at,
+        };
+        self.append_as(
+            &pipeline,
+            side,
+            request.as_deref().unwrap_or(asked.frame()),
+            ticket,
+        );
+        Ok(Step::DoneThenPark(Park::Reply))
+    }
+
+    /// The server's word.
+    pub(super) fn changed(&mut self, number: u64, reply: &[u8]) {
+        let Some(change) = self.change.take() else {
+            self.give_back(number, reply);
+            return;
+        };
+        self.client.answer(number, reply);
+        self.park = None;
+        if reply.starts_with(b"-") {
+            self.release_private();
+            return;
+        }
+        self.who = change.who;
+        self.sides.forget_lanes();
+        let private = self.sides.take_private(change.side);
+        if change.reset {
+            self.transaction = None;
+            self.watch = Watch::Off;
+            self.sides.pinned = false;
+            self.frames.turn_off();
+            if let Some(private) = private {
+                private.pipeline.abandon();
+            }
+            self.release_private();
+            return;
+        }
+        self.sides.pinned |= change.named;
+        let key = self.key(change.side);
+        if let Some(mut private) = private {
+            private.key = key;
+            if self.has_state() {
+                self.sides.set_private(private);
+            } else {
+                self.worker.lanes.adopt(&private.key, private.pipeline);
+                self.release_private();
+            }
+        }
+    }
+
+    /// A connection of the session's own; or a lane that already is what the session wants to be, where asking again
+    /// changes nothing there.
+    fn connection_for(&mut self, change: &Change, asked: Asked<'_>) -> Result<Got, End> {
+        let harmless = match asked.verdict.effect {
+            Effect::LibraryInfo => true,
+            Effect::Select => asked
+                .request
+                .argument(1)
+                .and_then(database_number)
+                .is_some(),
+            _ => false,
+        };
+        if harmless && self.sides.private(change.side).is_none() {
+            let server = self.worker.lanes.server(change.side);
+            let lane = self
+                .worker
+                .lanes
+                .lane(&change.who.lane(server, &self.worker.credentials));
+            if let Some(pipeline) = lane.pipeline() {
+                return Ok(Got::Connection(pipeline));
+            }
+        }
+        self.private_connection(change.side)
+    }
+
+    fn changed_by(&self, asked: Asked<'_>, side: Side) -> Change {
+        let request = &asked.request;
+        let mut change = Change {
+            who: self.who.clone(),
+            side,
+            reset: false,
+            named: false,
+        };
+        match asked.verdict.effect {
+            Effect::Auth => change.who.identity = auth_identity(request, 1).or(change.who.identity),
+            Effect::Hello => hello(request, &mut change),
+            Effect::Select => {
+                change.who.database = request
+                    .argument(1)
+                    .and_then(database_number)
+                    .unwrap_or(change.who.database);
+            }
+            Effect::LibraryInfo => {
+                if let (Some(attribute), Some(value)) = (request.argument(2), request.argument(3)) {
+                    let attribute = attribute.to_ascii_lowercase();
+                    change.who.library.retain(|(known, _)| *known != attribute);
+                    change.who.library.push((attribute, value.to_vec()));
+                }
+            }
+            Effect::Reset => {
+                change.reset = true;
+                change.who = match self.listener.auth {
+                    Auth::Client => Who::client(),
+                    Auth::Proxy => Who::proxy(self.worker.lanes.server(side).database),
+                };
+            }
+            _ => {}
+        }
+        change
+    }
+
+    /// On the target, an identity that the configuration maps is checked here and sent as its own; the source judges
+    /// by itself. None where the request goes as it is.
+    fn translated(&self, asked: Asked<'_>, side: Side) -> Result<Option<Vec<u8>>, Vec<u8>> {
+        let at = match asked.verdict.effect {
+            Effect::Auth => 1,
+            Effect::Hello => match auth_position(&asked.request) {
+                Some(at) => at + 1,
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        if side == Side::Source || self.worker.credentials.is_empty() {
+            return Ok(None);
+        }
+        let Some(given) = auth_identity(&asked.request, at) else {
+            return Ok(None);
+        };
+        match mapped(&given, &self.worker.credentials) {
+            Mapped::No => Ok(None),
+            Mapped::WrongPassword => Err(error_reply(WRONGPASS)),
+            Mapped::To(identity) => Ok(Some(rewritten(&asked.request, at, identity))),
+        }
+    }
+}
+
+/// Redis's own words.
+const WRONGPASS: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+/// What a SELECT's argument names, if it is written as the server writes numbers: any other spelling is the server's
+/// to judge, on a connection that is not shared.
+pub(super) fn database_number(argument: &[u8]) -> Option<u32> {
+    let number: u32 = std::str::from_utf8(argument).ok()?.parse().ok()?;
+    (number.to_string().as_bytes() == argument).then_some(number)
+}
+
+/// The identity that stands in `request` from `at` on: the arguments of AUTH.
+fn auth_identity(request: &Request<'_>, at: usize) -> Option<Identity> {
+    let first = Secret::new(request.argument(at)?);
+    let is_auth = at == 1;
+    Some(match request.argument(at + 1) {
+        Some(second) => Identity::User {
+            name: first,
+            password: Secret::new(second),
+        },
+        None if is_auth => Identity::Password(first),
+        None => return None,
+    })
+}
+
+/// Where the word AUTH stands in a HELLO.
+fn auth_position(request: &Request<'_>) -> Option<usize> {
+    (2..request.len()).find(|at| {
+        request
+            .argument(*at)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH"))
+    })
+}
+
+fn hello(request: &Request<'_>, change: &mut Change) {
+    match request.argument(1) {
+        Some(b"2") => change.who.protocol = Protocol::Resp2,
+        Some(b"3") => change.who.protocol = Protocol::Resp3,
+        _ => {}
+    }
+    let mut at = 2;
+    while let Some(word) = request.argument(at) {
+        if word.eq_ignore_ascii_case(b"AUTH") {
+            change.who.identity = auth_identity(request, at + 1).or(change.who.identity.take());
+            at += 3;
+        } else if word.eq_ignore_ascii_case(b"SETNAME") {
+            change.who.name = request
+                .argument(at + 1)
+                .filter(|name| !name.is_empty())
+                .map(<[u8]>::to_vec);
+            change.named = true;
+            at += 2;
+        } else {
+            at += 1;
+        }
+    }
+}
+
+enum Mapped<'a> {
+    /// No mapping names this user.
+    No,
+    /// One does, with another password.
+    WrongPassword,
+    /// The identity to use instead.
+    To(&'a Identity),
+}
+
+fn mapped<'a>(given: &Identity, credentials: &'a [CredentialMapping]) -> Mapped<'a> {
+    for mapping in credentials {
+        let (same_user, same_password) = match (given, &mapping.client) {
+            (Identity::Password(given), Identity::Password(known)) => (true, equal(given, known)),
+            (
+                Identity::User { name, password },
+                Identity::User {
+                    name: known_name,
+                    password: known_password,
+                },
+            ) => (name == known_name, equal(password, known_password)),
+            _ => (false, false),
+        };
+        if same_user {
+            return if same_password {
+                Mapped::To(&mapping.target)
+            } else {
+                Mapped::WrongPassword
+            };
+        }
+    }
+    Mapped::No
+}
+
+/// Compares without telling by its time how much is alike.
+fn equal(one: &Secret, other: &Secret) -> bool {
+    one.expose().ct_eq(other.expose()).into()
+}
+
+/// `request` with the identity at `at` replaced.
+fn rewritten(request: &Request<'_>, at: usize, identity: &Identity) -> Vec<u8> {
+    let mut arguments: Vec<&[u8]> = request.arguments().collect();
+    let given = if arguments.len() > at + 1 { 2 } else { 1 };
+    let replacement: Vec<&[u8]> = match identity {
+        Identity::Anonymous => vec![b"default", b""],
+        Identity::Password(password) if at > 1 => vec![b"default", password.expose()],
+        Identity::Password(password) => vec![password.expose()],
+        Identity::User { name, password } => vec![name.expose(), password.expose()],
+    };
+    let end = (at + given).min(arguments.len());
+    arguments.splice(at..end, replacement);
+    encode::command_vec(&arguments)
+}

@@ -1,0 +1,132 @@
+//! Replies on their way to a client, in the order of its requests, whatever served them. Pure but for the buffer.
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+
+/// The ordered replies of one session.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// The request whose reply goes out next.
+    head: u64,
+    /// Replies that came before their turn, by the request they begin with.
+    early: BTreeMap<u64, Early>,
+    /// What the kernel has not taken yet.
+    pub(super) unsent: BytesMut,
+}
+
+/// Bytes that belong to the replies from one request on.
+#[derive(Debug, Default)]
+struct Early {
+    bytes: BytesMut,
+    /// How many replies end in `bytes`.
+    completed: u64,
+}
+
+/// Whether bytes may go out at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is their turn, and nothing stands before them.
+    Now,
+    /// They were put where they belong.
+    Kept,
+}
+
+impl Outbox {
+    /// Everything up to here has been answered.
+    pub(super) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Bytes that wait: for the kernel, or for their turn.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.unsent.len()
+            + self
+                .early
+                .values()
+                .map(|early| early.bytes.len())
+                .sum::<usize>()
+    }
+
+    /// `bytes` go on with the replies from request `first` on; `completed` of them end in it. On [`Turn::Now`] the
+    /// caller sends the bytes, or puts what it cannot send into `unsent`, and then calls [`Outbox::passed`].
+    pub(super) fn place(&mut self, first: u64, bytes: &[u8], completed: u64) -> Turn {
+        if first == self.head {
+            if self.unsent.is_empty() {
+                return Turn::Now;
+            }
+            self.unsent.extend_from_slice(bytes);
+            self.passed(completed);
+            return Turn::Kept;
+        }
+        debug_assert!(first > self.head, "a reply to a request that was answered");
+        let early = self.early.entry(first).or_default();
+        early.bytes.extend_from_slice(bytes);
+        early.completed += completed;
+        Turn::Kept
+    }
+
+    /// `completed` more requests are answered; what waited for that moves to `unsent`.
+    pub(super) fn passed(&mut self, completed: u64) {
+        self.head += completed;
+        while let Some(entry) = self.early.first_entry()
+            && *entry.key() == self.head
+        {
+            let early = entry.remove();
+            self.unsent.extend_from_slice(&early.bytes);
+            self.head += early.completed;
+            if early.completed == 0 {
+                // The beginning of a reply: its rest is this request's turn.
+                break;
+            }
+        }
+    }
+
+    /// Bytes that belong to no request: a message or an invalidation. They go out before the next reply.
+    pub(super) fn message(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(steps: &[(u64, &str, u64)]) -> String {
+        let mut outbox = Outbox::default();
+        for (first, bytes, completed) in steps {
+            if outbox.place(*first, bytes.as_bytes(), *completed) == Turn::Now {
+                outbox.unsent.extend_from_slice(bytes.as_bytes());
+                outbox.passed(*completed);
+            }
+        }
+        String::from_utf8(outbox.unsent.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn replies_go_out_in_the_order_of_their_requests() {
+        assert_eq!(outbox(&[(1, "b", 1), (2, "c", 1), (0, "a", 1)]), "abc");
+        assert_eq!(outbox(&[(0, "a", 1), (1, "b", 1)]), "ab");
+    }
+
+    #[test]
+    fn a_reply_in_pieces_keeps_its_place() {
+        assert_eq!(
+            outbox(&[(1, "b1", 0), (0, "a", 1), (1, "b2", 1), (2, "c", 1)]),
+            "ab1b2c"
+        );
+        assert_eq!(
+            outbox(&[(2, "c", 1), (0, "a1", 0), (0, "a2b", 2)]),
+            "a1a2bc"
+        );
+        assert_eq!(
+            outbox(&[(1, "bc1", 1), (2, "c2", 1), (0, "a", 1)]),
+            "abc1c2"
+        );
+    }
+
+    #[test]
+    fn a_request_without_a_reply_is_passed() {
+        assert_eq!(outbox(&[(1, "", 1), (2, "c", 1), (0, "a", 1)]), "ac");
+    }
+}

@@ -1,0 +1,312 @@
+//! A session's connections: the lanes it shares, the private ones it owns, and the one it prepares on the other side.
+//!
+//! A session moves to a private connection when it needs one, after everything it sent on the lane is answered, and
+//! goes back when it no longer does.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use tokio::task::JoinHandle;
+
+use super::crossing::Part;
+use super::relay::{End, Park, Session, Watch};
+use super::reply::{Client, Handling, Ticket};
+use super::worker::Sharing;
+use crate::metrics::Gauge;
+use crate::terms::Side;
+use crate::upstream::{Lane, LaneKey, LaneState, Mode, OpenError, Pipeline};
+
+/// A session's connections, by side.
+#[derive(Default)]
+pub(super) struct Sides {
+    lanes: [Option<Rc<Lane<Client>>>; 2],
+    private: [Option<Private>; 2],
+    opening: [Option<Opening>; 2],
+    /// Prepared on the side that is not active, for a change of sides.
+    ahead: Option<Private>,
+    /// The client has set something on its connection that only the connection has.
+    pub(super) pinned: bool,
+}
+
+/// A connection of the session's own.
+pub(super) struct Private {
+    pub(super) pipeline: Rc<Pipeline<Client>>,
+    pub(super) key: LaneKey,
+    _gauge: Gauge,
+}
+
+/// What became of an attempt, once it has ended.
+type Outcome = Rc<RefCell<Option<Result<Rc<Pipeline<Client>>, OpenError>>>>;
+
+/// One on its way.
+struct Opening {
+    key: LaneKey,
+    outcome: Outcome,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What a session gets when it asks for a connection.
+pub(super) enum Got {
+    /// Append to it.
+    Connection(Rc<Pipeline<Client>>),
+    /// Not yet.
+    Park(Park),
+    /// There is none; the reply that says so.
+    None(Vec<u8>),
+}
+
+impl Sides {
+    /// Whether the server is known to want AUTH from this session first.
+    pub(super) fn is_unauthenticated(&self) -> bool {
+        self.lanes
+            .iter()
+            .flatten()
+            .any(|lane| lane.is_unauthenticated())
+    }
+
+    /// Whether `connection` is the one that was prepared.
+    pub(super) fn is_ahead(&self, connection: u64) -> bool {
+        self.ahead
+            .as_ref()
+            .is_some_and(|ahead| ahead.pipeline.number() == connection)
+    }
+
+    /// The private connection to `side`.
+    pub(super) fn private(&self, side: Side) -> Option<&Private> {
+        self.private[side.index()].as_ref()
+    }
+
+    /// The prepared connection.
+    pub(super) fn ahead(&self) -> Option<&Private> {
+        self.ahead.as_ref()
+    }
+
+    /// Closes the prepared connection: it is not needed, or it is gone.
+    pub(super) fn drop_ahead(&mut self) {
+        if let Some(ahead) = self.ahead.take() {
+            ahead.pipeline.abandon();
+        }
+    }
+
+    /// Forgets the lanes: the session is somebody else now.
+    pub(super) fn forget_lanes(&mut self) {
+        self.lanes = [None, None];
+    }
+
+    /// Takes the private connection to `side` away from the session.
+    pub(super) fn take_private(&mut self, side: Side) -> Option<Private> {
+        self.private[side.index()].take()
+    }
+
+    /// Gives the session a private connection to its key's side.
+    pub(super) fn set_private(&mut self, private: Private) {
+        let side = private.key.side;
+        self.private[side.index()] = Some(private);
+    }
+
+    /// The session is over: whatever it waits for upstream ends too.
+    pub(super) fn abandon(self) {
+        let Sides { private, ahead, .. } = self;
+        for private in private.into_iter().flatten().chain(ahead) {
+            private.pipeline.abandon();
+        }
+    }
+}
+
+impl Session {
+    /// The key of the connections that serve this session on `side`.
+    pub(super) fn key(&self, side: Side) -> LaneKey {
+        self.who
+            .lane(self.worker.lanes.server(side), &self.worker.credentials)
+    }
+
+    /// A connection to `side` for a request that needs nothing of it. The fast path.
+    pub(super) fn connection(&mut self, side: Side) -> Result<Got, End> {
+        if self.sides.private[side.index()].is_some() || self.worker.sharing == Sharing::Off {
+            return self.private_connection(side);
+        }
+        if self.sides.lanes[side.index()].is_none() {
+            self.sides.lanes[side.index()] = Some(self.worker.lanes.lane(&self.key(side)));
+        }
+        let Some(lane) = &self.sides.lanes[side.index()] else {
+            return Ok(Got::Park(Park::Connection));
+        };
+        if let Some(pipeline) = lane.pipeline() {
+            return Ok(Got::Connection(pipeline));
+        }
+        Ok(match self.worker.lanes.look(lane) {
+            LaneState::Up(pipeline) => Got::Connection(pipeline),
+            LaneState::Failed(error) => Got::None(unreachable_text(side, &error)),
+            LaneState::Connecting => {
+                if let Some(waker) = self.client.waker() {
+                    lane.wait(waker);
+                }
+                Got::Park(Park::Connection)
+            }
+        })
+    }
+
+    /// A connection to `side` of the session's own.
+    pub(super) fn private_connection(&mut self, side: Side) -> Result<Got, End> {
+        if let Some(private) = &self.sides.private[side.index()] {
+            if private.pipeline.is_up() {
+                return Ok(Got::Connection(Rc::clone(&private.pipeline)));
+            }
+            if self.has_state() {
+                return Err(End::Lost(crate::upstream::Loss::Closed));
+            }
+            self.sides.private[side.index()] = None;
+        }
+        if self.sides.opening[side.index()].is_none() {
+            if self.client.unanswered() > 0 {
+                self.client.signal_when_answered();
+                return Ok(Got::Park(Park::Order));
+            }
+            let key = self.key(side);
+            if let Some(pipeline) = self.worker.lanes.take_idle(&key) {
+                return Ok(Got::Connection(self.own(pipeline, key)));
+            }
+            self.sides.opening[side.index()] = Some(self.start_opening(key));
+        }
+        let opening = &self.sides.opening[side.index()];
+        let Some(outcome) = opening
+            .as_ref()
+            .and_then(|opening| opening.outcome.borrow_mut().take())
+        else {
+            return Ok(Got::Park(Park::Connection));
+        };
+        let Some(opening) = self.sides.opening[side.index()].take() else {
+            return Ok(Got::Park(Park::Connection));
+        };
+        Ok(match outcome {
+            Ok(pipeline) => Got::Connection(self.own(pipeline, opening.key.clone())),
+            Err(error) => Got::None(unreachable_text(side, &error)),
+        })
+    }
+
+    /// Whether only a private connection has what this session has told the server.
+    pub(super) fn has_state(&self) -> bool {
+        self.transaction.is_some()
+            || self.watch == Watch::On
+            || self.sides.pinned
+            || self.frames.is_on()
+    }
+
+    /// Whether the session must keep a private connection.
+    fn needs_private(&self) -> bool {
+        self.has_state() || self.blocked.is_some() || self.worker.sharing == Sharing::Off
+    }
+
+    /// Gives a private connection back that is no longer needed.
+    pub(super) fn release_private(&mut self) {
+        if self.needs_private() {
+            return;
+        }
+        for side in Side::BOTH {
+            if let Some(private) = self.sides.take_private(side) {
+                self.worker.lanes.keep_idle(&private.key, private.pipeline);
+            }
+        }
+        self.sides.drop_ahead();
+        self.part = None;
+    }
+
+    /// Opens a connection ahead, on the side that is not active.
+    pub(super) fn open_ahead(&mut self, side: Side) -> Result<Option<Private>, OpenError> {
+        if self.sides.opening[side.index()].is_none() {
+            let key = self.key(side);
+            self.sides.opening[side.index()] = Some(self.start_opening(key));
+        }
+        let Some(outcome) = self.sides.opening[side.index()]
+            .as_ref()
+            .and_then(|opening| opening.outcome.borrow_mut().take())
+        else {
+            return Ok(None);
+        };
+        let key = self.sides.opening[side.index()]
+            .take()
+            .map(|opening| opening.key.clone());
+        let pipeline = outcome?;
+        Ok(key.map(|key| self.owned(pipeline, key)))
+    }
+
+    /// Keeps what [`Session::open_ahead`] gave.
+    pub(super) fn set_ahead(&mut self, ahead: Private) {
+        self.sides.ahead = Some(ahead);
+    }
+
+    /// Takes the prepared connection.
+    pub(super) fn take_ahead(&mut self) -> Option<Private> {
+        self.sides
+            .ahead
+            .take()
+            .filter(|ahead| ahead.pipeline.is_up())
+    }
+
+    /// A ticket for a request that the proxy sends for itself.
+    pub(super) fn own_ticket(&self, handling: Handling) -> Ticket {
+        Ticket {
+            number: 0,
+            handling,
+            permit: None,
+            read_at: self.read_at,
+        }
+    }
+
+    fn own(&mut self, pipeline: Rc<Pipeline<Client>>, key: LaneKey) -> Rc<Pipeline<Client>> {
+        let private = self.owned(pipeline, key);
+        let pipeline = Rc::clone(&private.pipeline);
+        self.sides.set_private(private);
+        if self.part.is_none() {
+            self.part = Some(Part::join(&self.worker.gate, &self.client));
+        }
+        pipeline
+    }
+
+    fn owned(&self, pipeline: Rc<Pipeline<Client>>, key: LaneKey) -> Private {
+        let gauge = self.worker.metrics.private_opened(key.side);
+        Private {
+            pipeline,
+            key,
+            _gauge: gauge,
+        }
+    }
+
+    fn start_opening(&self, key: LaneKey) -> Opening {
+        let outcome = Rc::new(RefCell::new(None));
+        let task = tokio::task::spawn_local({
+            let (lanes, client) = (Rc::clone(&self.worker.lanes), Rc::clone(&self.client));
+            let (key, outcome) = (key.clone(), Rc::clone(&outcome));
+            async move {
+                let opened = lanes.open(&key).await;
+                *outcome.borrow_mut() = Some(opened);
+                client.signal();
+            }
+        });
+        Opening { key, outcome, task }
+    }
+
+    /// Has the frames of `pipeline` handed to the session one by one.
+    pub(super) fn watch_frames(&self, pipeline: &Pipeline<Client>) {
+        pipeline.set_mode(Mode::Frames(Rc::clone(&self.client)));
+    }
+}
+
+/// What a client is told when a side cannot be reached: the server's own words where it said something.
+pub(super) fn unreachable_text(side: Side, error: &OpenError) -> Vec<u8> {
+    match error {
+        OpenError::Refused { text, .. } => format!("-{text}\r\n"),
+        OpenError::Connect(_) | OpenError::Broken(_) | OpenError::TimedOut(_) => {
+            format!(
+                "-ERR handover: the {side} database cannot be reached; nothing was sent to it\r\n"
+            )
+        }
+    }
+    .into_bytes()
+}

@@ -1,0 +1,356 @@
+//! A session's life: wait for the client or for a signal, look at what was shown, send on what can be sent, park on what
+//! cannot. Everything but the waiting is synchronous, so a session can be stopped at any await without losing its place.
+//!
+//! Read on in `route` (one request), `private` (a connection of the session's own), `crossing` (a change of sides).
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+
+use super::blocking::Blocked;
+use super::crossing::Part;
+use super::frames::Frames;
+use super::private::Sides;
+use super::reply::{Client, Event, Handling, Purpose, Shown};
+use super::transaction::Transaction;
+use super::who::Who;
+use super::worker::Worker;
+use super::{Auth, ListenerSettings};
+use crate::metrics::{ClientError, Gauge};
+use crate::resp::request::{self, ProtocolError};
+use crate::terms::Side;
+use crate::upstream::Loss;
+
+/// One client connection.
+pub(super) struct Session {
+    pub(super) worker: Rc<Worker>,
+    pub(super) listener: Rc<ListenerSettings>,
+    pub(super) client: Rc<Client>,
+    scanner: request::Scanner,
+    /// What was read and not yet sent on: the beginning of a request, or everything behind a parked one.
+    inbox: BytesMut,
+    /// When the newest bytes were read.
+    pub(super) read_at: Instant,
+    pub(super) who: Who,
+    /// Its connections.
+    pub(super) sides: Sides,
+    /// Between MULTI and EXEC.
+    pub(super) transaction: Option<Transaction>,
+    /// Between WATCH and EXEC.
+    pub(super) watch: Watch,
+    /// A command that blocks.
+    pub(super) blocked: Option<Blocked>,
+    /// Subscriptions, MONITOR, tracking: a connection whose frames are not all replies.
+    pub(super) frames: Frames,
+    /// AUTH, HELLO, SELECT or RESET that waits for its reply.
+    pub(super) change: Option<super::identity::Change>,
+    /// Where iterations by cursor go on.
+    pub(super) cursors: Option<super::cursor::CursorHome>,
+    /// Its part in a change of sides.
+    pub(super) part: Option<Part>,
+    /// Why the oldest request in the inbox waits.
+    pub(super) park: Option<Park>,
+    /// Counts the request while the gate holds it.
+    pub(super) held: Option<Gauge>,
+}
+
+/// Whether keys are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// None are.
+    Off,
+    /// Some are, on the session's private connection.
+    On,
+    /// They were when the session moved: the next EXEC finds them changed.
+    Tainted,
+}
+
+/// Why a request waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Park {
+    /// For every request before it to be answered.
+    Order,
+    /// For a connection.
+    Connection,
+    /// For the gate.
+    Held,
+    /// For room: too many requests without a reply, or a client that does not read.
+    Room,
+    /// For a reply that decides how to go on.
+    Reply,
+    /// For the last reply, to end the session.
+    End,
+}
+
+/// Why a session is over.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The client closed, or QUIT.
+    Client,
+    /// Bytes that are no request; the reply that says so.
+    Protocol(Vec<u8>),
+    /// A reply will not come: as if the database had closed the connection.
+    Lost(Loss),
+    /// A state that cannot be kept; the reply that says so.
+    Failed(String),
+}
+
+impl Session {
+    pub(super) fn new(
+        worker: Rc<Worker>,
+        listener: Rc<ListenerSettings>,
+        client: Rc<Client>,
+    ) -> Session {
+        let who = match listener.auth {
+            Auth::Client => Who::client(),
+            Auth::Proxy => Who::proxy(worker.lanes.server(Side::Source).database),
+        };
+        Session {
+            worker,
+            listener,
+            client,
+            scanner: request::Scanner::default(),
+            inbox: BytesMut::new(),
+            read_at: Instant::now(),
+            who,
+            sides: Sides::default(),
+            transaction: None,
+            watch: Watch::Off,
+            blocked: None,
+            frames: Frames::default(),
+            change: None,
+            cursors: None,
+            part: None,
+            park: None,
+            held: None,
+        }
+    }
+
+    /// Serves the client until it leaves, or must.
+    pub(super) async fn run(mut self) {
+        let end = loop {
+            let mut polled = false;
+            let read = self.wants_read();
+            let event = poll_fn(|cx| {
+                // A wake-up of any kind is a reason to look.
+                if std::mem::replace(&mut polled, true) {
+                    return Poll::Ready(Event::Signalled);
+                }
+                self.client.poll_event(cx, read)
+            })
+            .await;
+            let outcome = match event {
+                Event::Readable => self.receive(),
+                Event::Signalled => self.turn(),
+            };
+            if let Err(end) = outcome {
+                break end;
+            }
+            if self.client.is_gone() {
+                break End::Client;
+            }
+        };
+        self.over(end).await;
+    }
+
+    fn wants_read(&self) -> bool {
+        let parked = self.park.is_some();
+        // A parked session reads on only to notice that its client has gone.
+        !(parked && self.inbox.len() >= PARKED_BYTES_MAX) && self.park != Some(Park::End)
+    }
+
+    /// Reads once, and sends on what is whole.
+    fn receive(&mut self) -> Result<(), End> {
+        if self.inbox.is_empty() {
+            let worker = Rc::clone(&self.worker);
+            let mut reading = worker.scratch.borrow();
+            let length = match self.client.stream().try_read(&mut reading) {
+                Ok(0) => return Err(End::Client),
+                Ok(length) => length,
+                Err(error) => return retry(&error),
+            };
+            self.read_at = Instant::now();
+            let used = if self.park.is_none() {
+                self.pump(&reading[..length])?
+            } else {
+                0
+            };
+            self.inbox.extend_from_slice(&reading[used..length]);
+        } else {
+            if self.inbox.capacity() - self.inbox.len() < READ_BYTES_MIN {
+                self.inbox.reserve(READ_BYTES_MIN);
+            }
+            match self.client.stream().try_read_buf(&mut self.inbox) {
+                Ok(0) => return Err(End::Client),
+                Ok(_) => {}
+                Err(error) => return retry(&error),
+            }
+            self.read_at = Instant::now();
+            if self.park.is_none() {
+                self.pump_inbox()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Something changed: look at it, and try again what waits.
+    fn turn(&mut self) -> Result<(), End> {
+        while let Some(shown) = self.client.next_shown() {
+            self.look_at(shown)?;
+        }
+        self.advance()?;
+        match self.park {
+            Some(Park::End) => {
+                if self.client.unanswered() == 0 {
+                    Err(End::Client)
+                } else {
+                    Ok(())
+                }
+            }
+            Some(Park::Reply) => Ok(()),
+            Some(Park::Order) if self.client.unanswered() > 0 => {
+                self.client.signal_when_answered();
+                Ok(())
+            }
+            Some(Park::Order | Park::Connection | Park::Held | Park::Room) => {
+                self.park = None;
+                self.held = None;
+                self.pump_inbox()
+            }
+            None => self.pump_inbox(),
+        }
+    }
+
+    fn pump_inbox(&mut self) -> Result<(), End> {
+        if self.inbox.is_empty() {
+            return Ok(());
+        }
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let used = self.pump(&inbox);
+        if let Ok(used) = used {
+            inbox.advance(used);
+            if !inbox.is_empty() {
+                self.inbox = inbox;
+            }
+        }
+        used.map(|_| ())
+    }
+
+    /// The next whole request of `input`, if it is all there.
+    pub(super) fn scan(&mut self, input: &[u8]) -> Result<request::Scanned, ProtocolError> {
+        let limits = if self.sides.is_unauthenticated() {
+            request::Limits::unauthenticated()
+        } else {
+            request::Limits {
+                bulk_bytes: self.worker.limits.bulk_bytes,
+                arguments: self.worker.limits.arguments,
+                inline_bytes: self.worker.limits.inline_bytes,
+            }
+        };
+        self.scanner.scan(input, &limits)
+    }
+
+    /// Forgets how far the present request was scanned: it will be scanned again from its first byte.
+    pub(super) fn rescan(&mut self) {
+        self.scanner = request::Scanner::default();
+    }
+
+    pub(super) fn look_at(&mut self, shown: Shown) -> Result<(), End> {
+        match shown {
+            Shown::Reply {
+                number,
+                purpose,
+                reply,
+            } => {
+                match purpose {
+                    Purpose::Change => self.changed(number, &reply),
+                    Purpose::Exec => self.executed(number, &reply),
+                    Purpose::Unwatch => self.unwatched(number, &reply),
+                    Purpose::Blocked => self.unblocked(number, &reply),
+                    Purpose::Unblock => self.unblock_answered(&reply),
+                    Purpose::Borrowed => self.give_back(number, &reply),
+                    Purpose::Prepared => self.waits_again(),
+                }
+                Ok(())
+            }
+            Shown::Frame {
+                connection,
+                kind,
+                frame,
+            } => self.frame(connection, kind, &frame),
+            Shown::Lost {
+                connection,
+                handling,
+                loss,
+            } => self.lost(connection, handling, loss),
+        }
+    }
+
+    /// A connection is gone. What the session had on it decides whether it can go on.
+    fn lost(
+        &mut self,
+        connection: Option<u64>,
+        handling: Option<Handling>,
+        loss: Loss,
+    ) -> Result<(), End> {
+        match (connection, handling) {
+            (Some(connection), _) if self.sides.is_ahead(connection) => {
+                self.sides.drop_ahead();
+                Ok(())
+            }
+            // The connection that the session has moved away from.
+            (Some(connection), _) if !self.frames.is_on_connection(connection) => Ok(()),
+            (
+                None,
+                Some(Handling::Swallow | Handling::Show(Purpose::Unblock | Purpose::Prepared)),
+            ) => Ok(()),
+            _ => Err(End::Lost(loss)),
+        }
+    }
+
+    async fn over(self, end: End) {
+        let Session {
+            client,
+            worker,
+            listener,
+            sides,
+            ..
+        } = self;
+        match end {
+            End::Client => tracing::debug!(listener = %listener.name, "a client left"),
+            End::Protocol(reply) => {
+                worker.metrics.client_error(ClientError::Protocol);
+                client.answer(client.number(1), &reply);
+            }
+            End::Lost(loss) => {
+                tracing::debug!(listener = %listener.name, %loss, "a reply was lost with its connection");
+            }
+            End::Failed(text) => {
+                tracing::warn!(listener = %listener.name, reason = text, "a session could not be kept");
+                client.answer(
+                    client.number(1),
+                    format!("-ERR handover: {text}\r\n").as_bytes(),
+                );
+            }
+        }
+        sides.abandon();
+        client.finish().await;
+    }
+}
+
+/// Room for one read when a request has only begun to arrive.
+const READ_BYTES_MIN: usize = 16 << 10;
+/// What a parked session reads at most, beyond the request that parked it, to notice that its client has gone.
+const PARKED_BYTES_MAX: usize = 64 << 10;
+
+fn retry(error: &io::Error) -> Result<(), End> {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        Ok(())
+    } else {
+        Err(End::Client)
+    }
+}

@@ -1,0 +1,370 @@
+//! The way of one request that has consequences, or cannot go now: what it needs, whether it may go, and on which
+//! connection. Requests without consequences take the short way, in `runs`.
+
+use super::audit::Refused;
+use super::private::Got;
+use super::relay::{End, Park, Session, Watch};
+use super::reply::{Client, Handling, Purpose, Ticket};
+use crate::command::{Class, Effect, Verdict};
+use crate::gate::{Admission, Intent, Permit};
+use crate::metrics::ClassLabel;
+use crate::resp::encode;
+use crate::resp::request::Request;
+use crate::terms::Side;
+use crate::upstream::Pipeline;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It was sent on or answered.
+    Done,
+    /// It was sent on or answered together with what follows it, up to this many bytes behind its own.
+    DoneWith(usize),
+    /// It was sent on, and what follows it waits.
+    DoneThenPark(Park),
+    /// It must wait; it stays where it is.
+    Parked(Park),
+}
+
+/// One request, classified.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) request: Request<'a>,
+    pub(super) verdict: Verdict<'a>,
+    /// What was read behind it.
+    pub(super) behind: &'a [u8],
+}
+
+impl<'a> Asked<'a> {
+    /// The request's own bytes.
+    pub(super) fn frame(&self) -> &'a [u8] {
+        self.request.frame()
+    }
+}
+
+impl Session {
+    /// A connection of the session's own is written to at once; a shared one at the end of the turn.
+    pub(super) fn flush(&self, side: Side, pipeline: &Pipeline<Client>) {
+        if self
+            .sides
+            .private(side)
+            .is_some_and(|private| private.pipeline.number() == pipeline.number())
+        {
+            pipeline.flush();
+        } else {
+            pipeline.flush_later();
+        }
+    }
+
+    /// The long way: whatever has consequences for the session, and whatever cannot go now.
+    pub(super) fn handle(&mut self, asked: Asked<'_>) -> Result<Step, End> {
+        let verdict = asked.verdict;
+        if self.transaction.is_some() {
+            return self.in_transaction(asked);
+        }
+        match verdict.effect {
+            Effect::None | Effect::Script | Effect::ScriptBySha | Effect::Asking => {
+                self.plain(asked)
+            }
+            Effect::Cursor => self.cursor(asked),
+            Effect::Quit => Ok(self.quit()),
+            Effect::HttpRequest => Err(End::Client),
+            Effect::Auth | Effect::Hello | Effect::Select | Effect::Reset | Effect::LibraryInfo => {
+                self.change(asked)
+            }
+            Effect::Multi => self.multi(asked),
+            Effect::Watch => self.watch(asked),
+            Effect::Exec | Effect::Discard => self.without_multi(asked),
+            Effect::Unwatch => self.unwatch(asked),
+            Effect::Block => self.block(asked),
+            Effect::Subscribe(_)
+            | Effect::Unsubscribe(_)
+            | Effect::Monitor
+            | Effect::ClientTracking => self.subscribe(asked),
+            Effect::Pin => self.pin(asked),
+            Effect::PinOnce => self.borrow(asked),
+            Effect::MaintenanceNotices => {
+                let name = String::from_utf8_lossy(asked.request.argument(1).unwrap_or_default())
+                    .into_owned();
+                let text = format!("-ERR unknown subcommand '{name}'. Try CLIENT HELP.\r\n");
+                Ok(self.answer(text.as_bytes()))
+            }
+            Effect::ClientReply => {
+                Ok(self.refuse_here("CLIENT REPLY is not available through this proxy yet"))
+            }
+            Effect::Replicate => {
+                Ok(self.refuse_here("replication through this proxy is not available yet"))
+            }
+        }
+    }
+
+    /// A request that any connection can serve.
+    pub(super) fn plain(&mut self, asked: Asked<'_>) -> Result<Step, End> {
+        if asked.frame().len() >= self.worker.limits.large_request_bytes
+            && self.sides.private(Side::Source).is_none()
+        {
+            return self.borrow(asked);
+        }
+        self.forward(asked, self.intent_of(asked.verdict), Handling::Relay)
+    }
+
+    /// Admits a request and sends it on whatever connection the session has on that side.
+    pub(super) fn forward(
+        &mut self,
+        asked: Asked<'_>,
+        intent: Intent,
+        handling: Handling,
+    ) -> Result<Step, End> {
+        let (side, permit) = match self.admit(asked, intent) {
+            Ok(admitted) => admitted,
+            Err(step) => return Ok(step),
+        };
+        let pipeline = match self.connection(side)? {
+            Got::Connection(pipeline) => pipeline,
+            Got::Park(park) => return Ok(Step::Parked(park)),
+            Got::None(reply) => return Ok(self.answer(&reply)),
+        };
+        if pipeline.outstanding() >= self.worker.limits.lane_requests {
+            if let Some(waker) = self.client.waker() {
+                pipeline.wait(waker);
+            }
+            return Ok(Step::Parked(Park::Room));
+        }
+        self.count(side, asked.verdict.class);
+        self.append(&pipeline, side, asked.frame(), handling, Some(permit));
+        Ok(Step::Done)
+    }
+
+    /// Appends one request that brings one reply.
+    pub(super) fn append(
+        &mut self,
+        pipeline: &Pipeline<Client>,
+        side: Side,
+        frame: &[u8],
+        handling: Handling,
+        permit: Option<Permit>,
+    ) {
+        let number = self.client.number(1);
+        self.append_as(
+            pipeline,
+            side,
+            frame,
+            Ticket {
+                number,
+                handling,
+                permit,
+                read_at: self.read_at,
+            },
+        );
+    }
+
+    /// Appends one request under a number that it already has.
+    pub(super) fn append_as(
+        &mut self,
+        pipeline: &Pipeline<Client>,
+        side: Side,
+        frame: &[u8],
+        ticket: Ticket,
+    ) {
+        self.append_unflushed(pipeline, frame, ticket);
+        self.flush(side, pipeline);
+    }
+
+    /// Appends one request of the proxy's own, to leave together with what follows.
+    pub(super) fn append_unflushed(
+        &mut self,
+        pipeline: &Pipeline<Client>,
+        frame: &[u8],
+        ticket: Ticket,
+    ) {
+        if self.frames.is_on_connection(pipeline.number()) {
+            pipeline.append_unowed(frame);
+            self.frames.expect_reply(ticket);
+        } else {
+            pipeline.append(frame, &self.client, ticket, 1);
+        }
+    }
+
+    /// Asks the gate. A refusal is answered here, a hold parks the request.
+    pub(super) fn admit(
+        &mut self,
+        asked: Asked<'_>,
+        intent: Intent,
+    ) -> Result<(Side, Permit), Step> {
+        match self.worker.gate.admit(self.listener.routes, intent) {
+            Admission::Forward(side, permit) => Ok((side, permit)),
+            Admission::Hold => Err(self.hold()),
+            Admission::Refuse => Err(self.refuse(asked)),
+        }
+    }
+
+    /// Parks the present request until the policy changes.
+    pub(super) fn hold(&mut self) -> Step {
+        self.held = Some(self.worker.metrics.held());
+        if let Some(waker) = self.client.waker() {
+            self.worker.gate.wait(waker);
+        }
+        Step::Parked(Park::Held)
+    }
+
+    /// Answers in the request's place.
+    pub(super) fn answer(&mut self, reply: &[u8]) -> Step {
+        self.client.answer(self.client.number(1), reply);
+        Step::Done
+    }
+
+    fn refuse(&mut self, asked: Asked<'_>) -> Step {
+        let step = self.answer(READONLY);
+        self.note_refusal(asked);
+        step
+    }
+
+    pub(super) fn note_refusal(&self, asked: Asked<'_>) {
+        self.worker
+            .metrics
+            .refused(self.listener.id, asked.verdict.id.0);
+        self.worker.audit.refused(&Refused {
+            listener: &self.listener.name,
+            client: self.client.stream().peer(),
+            name: self.who.name.as_deref(),
+            command: asked.request.name(),
+            key: asked
+                .verdict
+                .command
+                .and_then(|command| crate::command::keys::keys(command, &asked.request).next()),
+        });
+    }
+
+    fn refuse_here(&mut self, text: &str) -> Step {
+        self.answer(format!("-ERR handover: {text}\r\n").as_bytes())
+    }
+
+    fn quit(&mut self) -> Step {
+        self.answer(b"+OK\r\n");
+        Step::Parked(self.end())
+    }
+
+    /// Ends the session once every request so far has its reply.
+    pub(super) fn end(&mut self) -> Park {
+        if self.client.unanswered() == 0 {
+            self.client.signal();
+        } else {
+            self.client.signal_when_answered();
+        }
+        Park::End
+    }
+
+    /// A command that leaves something on the connection: the session keeps it from now on.
+    fn pin(&mut self, asked: Asked<'_>) -> Result<Step, End> {
+        let intent = if asked.verdict.class.may_write() {
+            Intent::Write
+        } else {
+            Intent::Stay
+        };
+        let (side, permit) = match self.admit(asked, intent) {
+            Ok(admitted) => admitted,
+            Err(step) => return Ok(step),
+        };
+        let pipeline = match self.private_connection(side)? {
+            Got::Connection(pipeline) => pipeline,
+            Got::Park(park) => return Ok(Step::Parked(park)),
+            Got::None(reply) => return Ok(self.answer(&reply)),
+        };
+        self.sides.pinned = true;
+        if asked.request.name().eq_ignore_ascii_case(b"CLIENT")
+            && asked
+                .request
+                .argument(1)
+                .is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETNAME"))
+        {
+            // An empty name takes the name away; a bad one is refused by the server, and again when it is replayed.
+            self.who.name = asked
+                .request
+                .argument(2)
+                .filter(|name| !name.is_empty())
+                .map(<[u8]>::to_vec);
+        }
+        self.count(side, asked.verdict.class);
+        self.append(
+            &pipeline,
+            side,
+            asked.frame(),
+            Handling::Relay,
+            Some(permit),
+        );
+        Ok(Step::Done)
+    }
+
+    /// A request that gets a private connection for its duration.
+    fn borrow(&mut self, asked: Asked<'_>) -> Result<Step, End> {
+        let (side, permit) = match self.admit(asked, self.intent_of(asked.verdict)) {
+            Ok(admitted) => admitted,
+            Err(step) => return Ok(step),
+        };
+        let pipeline = match self.private_connection(side)? {
+            Got::Connection(pipeline) => pipeline,
+            Got::Park(park) => return Ok(Step::Parked(park)),
+            Got::None(reply) => return Ok(self.answer(&reply)),
+        };
+        self.count(side, asked.verdict.class);
+        self.append(
+            &pipeline,
+            side,
+            asked.frame(),
+            Handling::Show(Purpose::Borrowed),
+            Some(permit),
+        );
+        Ok(Step::DoneThenPark(Park::Reply))
+    }
+
+    /// The reply of a borrowed connection: it goes to the client, and the connection back.
+    pub(super) fn give_back(&mut self, number: u64, reply: &[u8]) {
+        self.client.answer(number, reply);
+        self.release_private();
+        self.park = None;
+    }
+
+    /// What the request means to do, with what the session is in the middle of considered.
+    fn intent_of(&self, verdict: Verdict<'_>) -> Intent {
+        match intent(verdict.class) {
+            Intent::Read if self.watch != Watch::Off => Intent::Stay,
+            intent => intent,
+        }
+    }
+
+    pub(super) fn count(&self, side: Side, class: Class) {
+        self.worker
+            .metrics
+            .requests(self.listener.id, side, label(class), 1);
+    }
+}
+
+/// What a write through a listener with `writes = "refuse"` is told.
+pub(super) const READONLY: &[u8] =
+    b"-READONLY handover: this endpoint takes no writes until the migration's cutover has committed\r\n";
+/// What a class of commands means to do.
+pub(super) fn intent(class: Class) -> Intent {
+    if class.may_write() {
+        Intent::Write
+    } else {
+        Intent::Read
+    }
+}
+
+fn label(class: Class) -> ClassLabel {
+    match class {
+        Class::Read => ClassLabel::Read,
+        Class::Write => ClassLabel::Write,
+        Class::Admin => ClassLabel::Admin,
+        Class::Session => ClassLabel::Session,
+        Class::Subscribe => ClassLabel::Subscribe,
+        Class::Inspect => ClassLabel::Inspect,
+    }
+}
+
+/// An error reply with the server's own prefix.
+pub(super) fn error_reply(text: &str) -> Vec<u8> {
+    let mut reply = Vec::with_capacity(text.len() + 3);
+    encode::error(text, &mut reply);
+    reply
+}

@@ -1,0 +1,181 @@
+//! What the sessions of one worker share, and the task that takes sockets in.
+//!
+//! A worker is a thread with a runtime of its own; everything here lives on it, so sharing costs no lock.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+
+use super::audit::AuditLog;
+use super::lanes_part::LanesPart;
+use super::relay::Session;
+use super::reply::Client;
+use super::{CredentialMapping, Limits, ListenerSettings};
+use crate::command::Table;
+use crate::gate::{Gate, Local};
+use crate::metrics::{ClientError, Shard};
+use crate::net::Accepted;
+use crate::shutdown::Signal;
+use crate::terms::ListenerId;
+use crate::upstream::{Lanes, Scratch, Server};
+
+/// Whether sessions without state share connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// They share lanes until they need a connection of their own.
+    #[default]
+    Lanes,
+    /// Every session has a connection of its own from its first request on.
+    Off,
+}
+
+/// What every worker is given.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The listeners, by [`ListenerId`].
+    pub listeners: Vec<ListenerSettings>,
+    /// The two databases, by side.
+    pub servers: [Server; 2],
+    /// Whether sessions share connections.
+    pub sharing: Sharing,
+    /// Bounds.
+    pub limits: Limits,
+    /// Identities that differ on the target.
+    pub credentials: Vec<CredentialMapping>,
+    /// How long an iteration that began on the source may go on there after the cutover.
+    pub scan_grace: Duration,
+}
+
+/// What a worker shares with the rest of the process.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Admission.
+    pub gate: Arc<Gate>,
+    /// What commands are; replaced when a server says more about its own.
+    pub table: Arc<ArcSwap<Table>>,
+    /// The log of refused writes.
+    pub audit: Arc<AuditLog>,
+}
+
+/// An accepted connection on its way to a worker.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The socket.
+    pub accepted: Accepted,
+    /// Which listener took it in.
+    pub listener: ListenerId,
+}
+
+/// What the sessions of one worker share.
+pub(super) struct Worker {
+    pub(super) gate: Rc<Local>,
+    pub(super) lanes: Rc<Lanes<Client>>,
+    pub(super) table: Arc<ArcSwap<Table>>,
+    pub(super) metrics: Arc<Shard>,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) limits: Limits,
+    pub(super) sharing: Sharing,
+    pub(super) credentials: Vec<CredentialMapping>,
+    pub(super) scan_grace: Duration,
+    /// What sockets are read into; nobody keeps it across an await.
+    pub(super) scratch: Scratch,
+    listeners: Vec<Rc<ListenerSettings>>,
+    /// Open sessions by listener, of this worker.
+    open: Vec<Cell<usize>>,
+    /// This worker's share of the sessions that one listener may have.
+    sessions_max: usize,
+}
+
+/// How often connections that nobody uses are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Runs a worker until `shutdown`: takes arrivals in, and lives as long as their sessions.
+///
+/// Must be called on a current-thread runtime, within a `LocalSet`.
+pub async fn run_worker(
+    number: usize,
+    workers: usize,
+    settings: Settings,
+    shared: Shared,
+    metrics: Arc<Shard>,
+    mut arrivals: mpsc::Receiver<Arrival>,
+    mut shutdown: Signal,
+) {
+    let gate = Local::new(&shared.gate, number);
+    let scratch = Scratch::new();
+    let servers = settings.servers.map(Rc::new);
+    let lanes = Lanes::new(
+        servers,
+        scratch.clone(),
+        settings.limits.idle_private_connections,
+        Arc::clone(&metrics),
+    );
+    let lanes_part = LanesPart::new(&gate, &lanes, settings.credentials.clone());
+    let _membership = gate.join(&lanes_part);
+    let worker = Rc::new(Worker {
+        gate: Rc::clone(&gate),
+        lanes,
+        table: shared.table,
+        metrics,
+        audit: shared.audit,
+        limits: settings.limits,
+        sharing: settings.sharing,
+        credentials: settings.credentials,
+        scan_grace: settings.scan_grace,
+        scratch,
+        open: settings.listeners.iter().map(|_| Cell::new(0)).collect(),
+        listeners: settings.listeners.into_iter().map(Rc::new).collect(),
+        sessions_max: settings.limits.sessions.div_ceil(workers),
+    });
+    tokio::task::spawn_local(gate.follow());
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        tokio::select! {
+            arrival = arrivals.recv() => match arrival {
+                Some(arrival) => {
+                    tokio::task::spawn_local(Rc::clone(&worker).serve(arrival));
+                }
+                None => break,
+            },
+            _ = sweep.tick() => worker.lanes.sweep(),
+            () = shutdown.wait() => break,
+        }
+    }
+}
+
+impl Worker {
+    async fn serve(self: Rc<Self>, Arrival { accepted, listener }: Arrival) {
+        let Some(settings) = self.listeners.get(listener.0).map(Rc::clone) else {
+            return;
+        };
+        let stream = match accepted.adopt(settings.tls.clone()).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(listener = %settings.name, %error, "a client did not finish connecting");
+                self.metrics.client_error(ClientError::Closed);
+                return;
+            }
+        };
+        let client = Client::new(
+            stream,
+            Arc::clone(&self.metrics),
+            self.limits.session_reply_bytes,
+        );
+        let open = &self.open[listener.0];
+        if open.get() >= self.sessions_max {
+            self.metrics.client_error(ClientError::TooManyClients);
+            client.answer(client.number(1), b"-ERR max number of clients reached\r\n");
+            client.finish().await;
+            return;
+        }
+        open.set(open.get() + 1);
+        let gauge = self.metrics.session_opened(listener);
+        Session::new(Rc::clone(&self), settings, client).run().await;
+        drop(gauge);
+        open.set(open.get() - 1);
+    }
+}
