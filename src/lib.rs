@@ -3,6 +3,8 @@
 //! The rooms, from the outside in. Arrows between them point down only, rooms on one layer do not know each other, and
 //! `tests/tidy.rs` keeps it so. `ARCHITECTURE.md` follows one request and one cutover from end to end.
 
+// 5: the cutover.
+pub mod cutover;
 // 4: sessions, the replication link, comparison of the sides.
 pub mod link;
 pub mod session;

@@ -1,0 +1,315 @@
+//! Carries out orders at the link, one after the other, and reports what came of each. An order that is given up is
+//! dropped half-way, so that undoing never waits for an answer that may not come.
+//!
+//! Refuses to know: why anything is ordered.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::super::event::{Event, Fact};
+use super::super::plan::LinkStep;
+use super::port::Replication;
+use crate::link::preflight::Finding;
+use crate::link::{CaughtUp, Direction, Error, Position, Report};
+use crate::terms::Side;
+
+/// Orders that may wait. The state machine has a handful outstanding at most, and looks and checks are ordered one at a
+/// time.
+pub(super) const ORDERS_MAX: usize = 32;
+
+/// A fence outlasts the pause that is left by this much: long enough that it never ends before the pause does, short
+/// enough that a writer which bypasses the proxy is not kept waiting if this process dies.
+const FENCE_MARGIN: Duration = Duration::from_millis(500);
+
+/// Polls that follow each other without a wait; each is a round trip. The runtime's timer cannot wait for less than a
+/// millisecond, which is longer than most catch-ups take.
+const POLLS_AT_ONCE: u32 = 20;
+/// The wait between polls after those, at first.
+const POLL_WAIT_MIN: Duration = Duration::from_millis(1);
+/// The wait between polls at most.
+const POLL_WAIT_MAX: Duration = Duration::from_millis(2);
+
+/// An order.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Drop what is outstanding, and whatever waits.
+    GiveUp,
+    /// Look at the link.
+    Observe(Direction),
+    /// Find out what is against a migration or an attempt.
+    Check {
+        /// Connections that the proxy will open on the filled side.
+        sessions: u64,
+        /// Whether the target is also asked for what a migration replaces.
+        scope: Scope,
+    },
+    /// Establish the link.
+    Prepare,
+    /// End the link for good.
+    End(Direction),
+    /// A step of an attempt.
+    Step {
+        number: u64,
+        direction: Direction,
+        step: LinkStep,
+        left: Duration,
+    },
+    /// The end of the link in an attempt.
+    Detach { number: u64, direction: Direction },
+    /// The turning of the link.
+    Reverse { number: u64, direction: Direction },
+    /// The lifting of the fence.
+    Unfence(Direction),
+}
+
+/// How much a check looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The preflight.
+    Preflight,
+    /// The preflight, and what a migration would replace.
+    Migration,
+}
+
+/// What came of an order.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Something for the state machine.
+    Event(Event),
+    /// A look.
+    Report {
+        direction: Direction,
+        report: Report,
+    },
+    /// A check.
+    Checked(Checked),
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// The preflight.
+    pub(super) findings: Vec<Finding>,
+    /// What a migration would replace; none where that was not asked.
+    pub(super) target: Option<Result<Target, Error>>,
+}
+
+/// What a migration would replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// It is the source itself.
+    IsSource,
+    /// Nothing.
+    Empty,
+    /// Data.
+    HoldsData,
+}
+
+/// The link and what the present attempt needs to remember of it.
+#[derive(Debug)]
+pub(super) struct LinkHands<L> {
+    /// The link.
+    pub(super) link: L,
+    /// Orders, in the order in which they are carried out.
+    pub(super) orders: mpsc::Receiver<Order>,
+    /// Where answers go.
+    pub(super) answers: mpsc::Sender<Answer>,
+    /// Tells this process's markers from those of another.
+    pub(super) run: String,
+    /// The position that the present attempt waits for.
+    pub(super) sampled: Option<Position>,
+}
+
+impl<L: Replication> LinkHands<L> {
+    /// Works until nobody can order any more.
+    pub(super) async fn work(mut self) {
+        let mut waiting = VecDeque::new();
+        loop {
+            let order = match waiting.pop_front() {
+                Some(order) => order,
+                None => match self.orders.recv().await {
+                    Some(order) => order,
+                    None => return,
+                },
+            };
+            let LinkHands {
+                link,
+                orders,
+                answers,
+                run,
+                sampled,
+            } = &mut self;
+            tokio::select! {
+                biased;
+                () = given_up(orders, &mut waiting) => {}
+                answer = carry_out(link, sampled, run, order) => {
+                    if let Some(answer) = answer && answers.send(answer).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Resolves when what is outstanding is given up; collects what is ordered meanwhile.
+///
+/// Cancel safety: an order that was taken is in `waiting`.
+async fn given_up(orders: &mut mpsc::Receiver<Order>, waiting: &mut VecDeque<Order>) {
+    while waiting.len() < ORDERS_MAX {
+        match orders.recv().await {
+            Some(Order::GiveUp) => {
+                waiting.clear();
+                return;
+            }
+            Some(order) => waiting.push_back(order),
+            None => break,
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn carry_out<L: Replication>(
+    link: &mut L,
+    sampled: &mut Option<Position>,
+    run: &str,
+    order: Order,
+) -> Option<Answer> {
+    let event = match order {
+        Order::GiveUp => return None,
+        Order::Observe(direction) => {
+            let report = link.observe(direction).await;
+            return Some(Answer::Report { direction, report });
+        }
+        Order::Check { sessions, scope } => {
+            return Some(Answer::Checked(check(link, sessions, scope).await));
+        }
+        Order::Prepare => match link.prepare(Direction::FORWARD).await {
+            Ok(()) => Event::LinkPrepared,
+            Err(error) => Event::LinkPrepareFailed(error.to_string()),
+        },
+        Order::End(direction) => match link.detach(direction).await {
+            Ok(()) => Event::LinkEnded,
+            Err(error) => Event::LinkEndFailed(error.to_string()),
+        },
+        Order::Step {
+            number,
+            direction,
+            step,
+            left,
+        } => {
+            let marker = format!("{run}:{number}");
+            let taken = take(link, sampled, direction, step, left, &marker).await;
+            Event::Happened(number, taken.unwrap_or_else(Fact::LinkStepFailed))
+        }
+        Order::Detach { number, direction } => match link.detach(direction).await {
+            Ok(()) => Event::Happened(number, Fact::Detached),
+            Err(error) => Event::Happened(number, Fact::DetachFailed(error.to_string())),
+        },
+        Order::Reverse { number, direction } => match link.reverse(direction).await {
+            Ok(()) => Event::Happened(number, Fact::ReverseConfirmed),
+            Err(error) => Event::Happened(number, Fact::ReverseFailed(error.to_string())),
+        },
+        Order::Unfence(direction) => {
+            // A link that cannot fence has not.
+            let lifted = if link.abilities().fence {
+                link.unfence(direction).await
+            } else {
+                Ok(())
+            };
+            match lifted {
+                Ok(()) => Event::Unfenced,
+                Err(error) => Event::UnfenceFailed(error.to_string()),
+            }
+        }
+    };
+    Some(Answer::Event(event))
+}
+
+async fn check<L: Replication>(link: &mut L, sessions: u64, scope: Scope) -> Checked {
+    let findings = link.preflight(Direction::FORWARD, sessions).await;
+    let target = match scope {
+        Scope::Preflight => None,
+        Scope::Migration => Some(look_at_target(link).await),
+    };
+    Checked { findings, target }
+}
+
+async fn look_at_target<L: Replication>(link: &mut L) -> Result<Target, Error> {
+    if link.same_server().await? {
+        return Ok(Target::IsSource);
+    }
+    let empty = link.is_empty(Side::Target).await?;
+    Ok(if empty {
+        Target::Empty
+    } else {
+        Target::HoldsData
+    })
+}
+
+/// One step of an attempt; the error is the link's words.
+async fn take<L: Replication>(
+    link: &mut L,
+    sampled: &mut Option<Position>,
+    direction: Direction,
+    step: LinkStep,
+    left: Duration,
+    marker: &str,
+) -> Result<Fact, String> {
+    let words = |error: Error| error.to_string();
+    match step {
+        LinkStep::WriteMarker => {
+            link.write_marker(direction, marker).await.map_err(words)?;
+            Ok(Fact::MarkerWritten)
+        }
+        LinkStep::Fence => {
+            link.fence(direction, left + FENCE_MARGIN)
+                .await
+                .map_err(words)?;
+            Ok(Fact::Fenced)
+        }
+        LinkStep::SamplePosition => {
+            *sampled = None;
+            *sampled = Some(link.position(direction).await.map_err(words)?);
+            Ok(Fact::PositionSampled)
+        }
+        LinkStep::AwaitPosition => {
+            let Some(position) = sampled else {
+                return Err("no position was sampled".to_owned());
+            };
+            let mut polls = Polls::default();
+            loop {
+                match link.caught_up(direction, position).await.map_err(words)? {
+                    CaughtUp::Yes => return Ok(Fact::CaughtUp),
+                    CaughtUp::NotYet { .. } => polls.pause().await,
+                    CaughtUp::Never(why) => return Err(why),
+                }
+            }
+        }
+        LinkStep::AwaitMarker => {
+            let mut polls = Polls::default();
+            while !link.marker_seen(direction, marker).await.map_err(words)? {
+                polls.pause().await;
+            }
+            Ok(Fact::MarkerSeen)
+        }
+    }
+}
+
+/// The rhythm of polls inside the pause. Whoever polls is given up when the pause ends.
+#[derive(Debug, Default)]
+struct Polls(u32);
+
+impl Polls {
+    async fn pause(&mut self) {
+        self.0 = self.0.saturating_add(1);
+        match self.0.checked_sub(POLLS_AT_ONCE) {
+            None => tokio::task::yield_now().await,
+            Some(waits) => {
+                tokio::time::sleep((POLL_WAIT_MIN * waits.max(1)).min(POLL_WAIT_MAX)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A link that does what a test wants of it, and remembers what was asked.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::cutover::runner::Replication;
+use crate::link::preflight::{Finding, Level};
+use crate::link::{
+    Abilities, CaughtUp, Direction, Error, Generation, Phase, Position, Report, ShardPosition,
+};
+use crate::terms::{Lag, ReplOffset, Side};
+
+/// What the fake link is and does.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    /// The side that is copied, while a link stands.
+    pub(super) copied: Option<Side>,
+    /// Whether the target holds data.
+    pub(super) target_holds_data: bool,
+    /// Whether both are one server.
+    pub(super) same_server: bool,
+    /// The request that never comes back.
+    pub(super) hangs: Option<&'static str>,
+    /// The request that fails.
+    pub(super) fails: Option<&'static str>,
+    /// What the preflight has against it.
+    pub(super) preflight_error: Option<&'static str>,
+    /// What was asked, in order, looks left out.
+    pub(super) calls: Vec<&'static str>,
+    /// How often the link was looked at.
+    pub(super) looks: u32,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct FakeLink(pub(super) Arc<Mutex<Script>>);
+
+impl FakeLink {
+    pub(super) fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    async fn called(&self, name: &'static str) -> Result<(), Error> {
+        let (hangs, fails) = self.script(|script| {
+            script.calls.push(name);
+            (script.hangs == Some(name), script.fails == Some(name))
+        });
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        if fails {
+            Err(Error::NotAble {
+                driver: "fake",
+                what: name,
+            })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn position() -> Position {
+    Position {
+        shards: vec![ShardPosition {
+            replication_id: "id".to_owned(),
+            offset: ReplOffset(7),
+        }],
+    }
+}
+
+impl Replication for FakeLink {
+    fn driver_name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            prepare: true,
+            positions: true,
+            fence: true,
+            detach: true,
+            reverse: true,
+        }
+    }
+
+    async fn prepare(&mut self, direction: Direction) -> Result<(), Error> {
+        self.called("prepare").await?;
+        self.script(|script| script.copied = Some(direction.from));
+        Ok(())
+    }
+
+    async fn observe(&mut self, direction: Direction) -> Report {
+        let streams = self.script(|script| {
+            script.looks += 1;
+            script.copied == Some(direction.from)
+        });
+        Report {
+            at: Instant::now(),
+            phase: if streams {
+                Phase::Streaming
+            } else {
+                Phase::Detached
+            },
+            lag: if streams { Lag::Bytes(0) } else { Lag::Unknown },
+            applied: streams.then(position),
+            written: Some(position()),
+            generation: streams.then(|| Generation("one".to_owned())),
+            bytes_done: None,
+            bytes_total: None,
+            waiting_for: None,
+            last_error: None,
+        }
+    }
+
+    async fn position(&mut self, _: Direction) -> Result<Position, Error> {
+        self.called("position").await?;
+        Ok(position())
+    }
+
+    async fn caught_up(&mut self, _: Direction, _: &Position) -> Result<CaughtUp, Error> {
+        self.called("caught_up").await?;
+        Ok(CaughtUp::Yes)
+    }
+
+    async fn fence(&mut self, _: Direction, _: Duration) -> Result<(), Error> {
+        self.called("fence").await
+    }
+
+    async fn unfence(&mut self, _: Direction) -> Result<(), Error> {
+        self.called("unfence").await
+    }
+
+    async fn detach(&mut self, _: Direction) -> Result<(), Error> {
+        self.called("detach").await?;
+        self.script(|script| script.copied = None);
+        Ok(())
+    }
+
+    async fn reverse(&mut self, direction: Direction) -> Result<(), Error> {
+        self.called("reverse").await?;
+        self.script(|script| script.copied = Some(direction.to()));
+        Ok(())
+    }
+
+    async fn write_marker(&mut self, _: Direction, _: &str) -> Result<(), Error> {
+        self.called("write_marker").await
+    }
+
+    async fn marker_seen(&mut self, _: Direction, _: &str) -> Result<bool, Error> {
+        self.called("marker_seen").await?;
+        Ok(true)
+    }
+
+    async fn is_empty(&mut self, _: Side) -> Result<bool, Error> {
+        Ok(self.script(|script| !script.target_holds_data))
+    }
+
+    async fn same_server(&mut self) -> Result<bool, Error> {
+        Ok(self.script(|script| script.same_server))
+    }
+
+    async fn preflight(&mut self, _: Direction, _: u64) -> Vec<Finding> {
+        let error = self.script(|script| script.preflight_error);
+        let level = if error.is_some() {
+            Level::Error
+        } else {
+            Level::Ok
+        };
+        vec![Finding {
+            check: "fake",
+            level,
+            message: error.unwrap_or("fine").to_owned(),
+            what_to_do: None,
+        }]
+    }
+}
