@@ -3,6 +3,11 @@
 //! The rooms, from the outside in. Arrows between them point down only, rooms on one layer do not know each other, and
 //! `tests/tidy.rs` keeps it so. `ARCHITECTURE.md` follows one request and one cutover from end to end.
 
+// 7: the file, turned into each room's settings.
+pub mod config;
+// 6: what people and machines outside talk to.
+pub mod admin;
+pub mod demo;
 // 5: the cutover.
 pub mod cutover;
 // 4: sessions, the replication link, comparison of the sides.

@@ -1,0 +1,95 @@
+//! The sections about the migration: `[link]` and `[cutover]`.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::section::{Section, flag};
+use crate::cutover::{Bounds, Marker};
+use crate::link;
+
+/// A pause that is shorter cannot be kept, and one that is longer is no pause.
+const MAX_PAUSE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(1);
+/// The bounds that people wait for.
+const MINUTES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(10);
+/// The bounds that may be switched off.
+const HOURS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
+/// Bytes of lag, at the most: a larger backlog is not "behind", it is a copy.
+const LAG_BYTES_MAX: u64 = 1 << 40;
+
+#[derive(Clone, Copy)]
+enum Driver {
+    ReplicaOf,
+    External,
+}
+
+/// Reads `[link]`.
+pub(super) fn read_link(root: &mut Section<'_>) -> link::Settings {
+    let mut section = root.section("link");
+    section.later("enterprise");
+    section.later_values("driver", &["enterprise", "builtin"]);
+    let drivers = [
+        ("replicaof", Driver::ReplicaOf),
+        ("external", Driver::External),
+    ];
+    let driver = section
+        .choice("driver", &drivers)
+        .unwrap_or(Driver::ReplicaOf);
+    let detach_hook = section.command("detach_hook");
+    match driver {
+        Driver::External => link::Settings::External { detach_hook },
+        Driver::ReplicaOf => {
+            if detach_hook.is_some() {
+                section.mistake(
+                    "detach_hook",
+                    r#"has no effect with this driver: only "external" needs one"#,
+                );
+            }
+            link::Settings::ReplicaOf
+        }
+    }
+}
+
+/// Reads `[cutover]`.
+pub(super) fn read_bounds(root: &mut Section<'_>) -> Bounds {
+    let mut section = root.section("cutover");
+    let default = Bounds::default();
+    let marker = section.parsed(
+        "marker",
+        r#"must be "auto", true or false"#,
+        |value| match (value.as_str(), flag(value)) {
+            (Some("auto"), _) => Some(Marker::Auto),
+            (_, Some(true)) => Some(Marker::Always),
+            (_, Some(false)) => Some(Marker::Never),
+            (_, None) => None,
+        },
+    );
+    Bounds {
+        max_pause: section
+            .duration("max_pause", MAX_PAUSE)
+            .unwrap_or(default.max_pause),
+        max_lag: section
+            .duration("max_lag", MINUTES)
+            .unwrap_or(default.max_lag),
+        max_lag_bytes: section
+            .size("max_lag_bytes", 0..=LAG_BYTES_MAX)
+            .unwrap_or(default.max_lag_bytes),
+        stable_for: section
+            .duration("stable_for", HOURS)
+            .unwrap_or(default.stable_for),
+        hold_below_bytes: section
+            .size("hold_below_bytes", 0..=LAG_BYTES_MAX)
+            .unwrap_or(default.hold_below_bytes),
+        arm_timeout: section
+            .duration("arm_timeout", MINUTES)
+            .unwrap_or(default.arm_timeout),
+        min_interval: section
+            .duration("min_interval", HOURS)
+            .unwrap_or(default.min_interval),
+        auto: section.flag("auto").unwrap_or(default.auto),
+        marker: marker.unwrap_or(default.marker),
+        scan_grace: section
+            .duration("scan_grace", HOURS)
+            .unwrap_or(default.scan_grace),
+        reverse: section.flag("reverse").unwrap_or(default.reverse),
+    }
+}

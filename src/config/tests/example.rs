@@ -1,0 +1,119 @@
+//! `config/handover.toml` shows every key, each with its true default.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::config::section::Reading;
+use crate::config::{Effect, read};
+
+const EXAMPLE: &str = include_str!("../../../config/handover.toml");
+
+#[test]
+fn the_example_is_accepted_as_it_stands() {
+    accepted(EXAMPLE);
+}
+
+#[test]
+fn the_example_is_accepted_with_every_key_and_shows_the_defaults() {
+    let files = tempfile::tempdir().unwrap();
+    let full = accepted(&full_example(files.path()));
+    let changes = accepted(EXAMPLE).reloadable_difference(&full);
+    let now: Vec<_> = changes
+        .iter()
+        .filter(|change| change.effect == Effect::Now)
+        .collect();
+    assert!(now.is_empty(), "shown, but not the default: {now:?}");
+    let restart: Vec<_> = changes
+        .into_iter()
+        .map(|change| change.path)
+        .filter(|path| path != "proxy.workers")
+        .collect();
+    // These have no defaults, and show examples.
+    assert_eq!(
+        restart,
+        [
+            "source",
+            "target",
+            "listener",
+            "credentials",
+            "link",
+            "admin"
+        ]
+    );
+}
+
+#[test]
+fn the_example_shows_every_key_that_is_read_and_no_other() {
+    let files = tempfile::tempdir().unwrap();
+    let table: toml::Table = full_example(files.path()).parse().unwrap();
+    let mut shown = BTreeSet::new();
+    collect_keys("", &toml::Value::Table(table.clone()), &mut shown);
+    let reading = Reading::new(&nothing_set);
+    read(&mut reading.root(table)).expect("accepted, as the test above says");
+    assert_eq!(shown, reading.into_parts().1);
+}
+
+/// Every commented key put in, and every value replaced that goes only with another choice.
+fn full_example(files: &Path) -> String {
+    for name in [
+        "source-password",
+        "target-password",
+        "app-password",
+        "app-new-password",
+        "admin-token",
+    ] {
+        std::fs::write(files.join(name), "secret").unwrap();
+    }
+    for (name, from) in [
+        ("listener.pem", "server.pem"),
+        ("listener.key", "server.key"),
+        ("clients-ca.pem", "ca.pem"),
+        ("source-ca.pem", "ca.pem"),
+        ("source-client.pem", "client.pem"),
+        ("source-client.key", "client.key"),
+        ("target-ca.pem", "ca.pem"),
+        ("target-client.pem", "client.pem"),
+        ("target-client.key", "client.key"),
+    ] {
+        std::fs::copy(certificate(from), files.join(name)).unwrap();
+    }
+    let uncommented: Vec<_> = EXAMPLE
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#')
+                .filter(|key| key.starts_with(|c: char| c.is_ascii_lowercase() || c == '['))
+                .unwrap_or(line)
+        })
+        .collect();
+    uncommented
+        .join("\n")
+        .replace("/etc/handover", files.to_str().unwrap())
+        // TLS keys go with TLS, a mode with a unix socket, a hook with an external link.
+        .replace("redis://127.0.0.1", "rediss://127.0.0.1")
+        .replace("127.0.0.1:6380", "unix:/run/handover/app.sock")
+        .replace("127.0.0.1:9600", "unix:/run/handover/admin.sock")
+        .replace("driver = \"replicaof\"", "driver = \"external\"")
+}
+
+fn collect_keys(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                collect_keys(&path, value, keys);
+            }
+        }
+        toml::Value::Array(tables) if tables.iter().all(toml::Value::is_table) => {
+            for (at, table) in tables.iter().enumerate() {
+                collect_keys(&format!("{path}[{at}]"), table, keys);
+            }
+        }
+        _ => {
+            keys.insert(path.to_owned());
+        }
+    }
+}
