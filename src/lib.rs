@@ -3,6 +3,9 @@
 //! The rooms, from the outside in. Arrows between them point down only, rooms on one layer do not know each other, and
 //! `tests/tidy.rs` keeps it so. `ARCHITECTURE.md` follows one request and one cutover from end to end.
 
+// 8: composition.
+pub mod app;
+pub mod cli;
 // 7: the file, turned into each room's settings.
 pub mod config;
 // 6: what people and machines outside talk to.

@@ -1,0 +1,209 @@
+//! A running sidecar: what is started, in which order, and how it ends.
+//!
+//! The order matters. The journal comes first, since it knows which side is active; a second process stops there. The
+//! listeners come before the admin API, so that who asks it whether the sidecar is ready hears the truth.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use super::data_path::DataPath;
+use super::signals::Signals;
+use super::{Error, commands};
+use crate::admin::{self, Events, Migration, migration};
+use crate::command::{CommandId, Table};
+use crate::config::{Lanes, Settings};
+use crate::cutover::journal::{Journal, Resumed};
+use crate::cutover::{Parts, Runner};
+use crate::gate::{Gate, ReadRoute, WriteRoute};
+use crate::link::Link;
+use crate::metrics::Registry;
+use crate::session::{self, AuditLog, Shared, Sharing};
+use crate::shutdown;
+
+/// Runs until a signal ends it.
+pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
+    raise_descriptor_limit();
+    let (journal, resumed) = Journal::open(
+        &settings.state_dir,
+        &settings.source.name,
+        &settings.target.name,
+    )?;
+    let gate = Gate::new(resumed.active(), settings.proxy.workers);
+    let table = Table::builtin();
+    let names = (0..table.len())
+        .map(|id| table.name(CommandId(id as u16)).to_owned())
+        .collect();
+    let listeners = settings
+        .listeners
+        .iter()
+        .map(|listener| listener.name.clone())
+        .collect();
+    let registry = Registry::new(listeners, names, settings.proxy.workers);
+    let shared = Shared {
+        gate: Arc::clone(&gate),
+        table: Arc::new(ArcSwap::from_pointee(table)),
+        audit: Arc::new(AuditLog::new(settings.audit)),
+    };
+    let (trigger, signal) = shutdown::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let _entered = runtime.enter();
+    // Handlers before threads: a signal that comes early must not end the process half-started.
+    let signals = Signals::listen()?;
+    let admin = admin::Server::bind(&settings.admin)?;
+    let data_path = DataPath::start(
+        settings.proxy.workers,
+        &session_settings(&settings),
+        &shared,
+        &registry,
+        &signal,
+    )?;
+    tracing::info!(
+        active = %resumed.active(),
+        listeners = ?data_path.addresses,
+        admin = admin.local(),
+        workers = settings.proxy.workers,
+        "serving"
+    );
+    let control = Plane {
+        settings,
+        gate,
+        table: shared.table,
+        registry,
+        addresses: data_path.addresses.clone(),
+    };
+    let work = control.run(journal, resumed, admin, signals, trigger, signal, file);
+    LocalSet::new().block_on(&runtime, work);
+    data_path.join();
+    Ok(())
+}
+
+/// The control side: everything that does not carry requests.
+struct Plane {
+    settings: Settings,
+    gate: Arc<Gate>,
+    table: Arc<ArcSwap<Table>>,
+    registry: Arc<Registry>,
+    addresses: Vec<String>,
+}
+
+impl Plane {
+    #[allow(clippy::too_many_arguments)] // each is handed on once, to the one part that owns it from then on
+    async fn run(
+        self,
+        journal: Journal,
+        resumed: Resumed,
+        admin: admin::Server,
+        signals: Signals,
+        trigger: shutdown::Trigger,
+        signal: shutdown::Signal,
+        file: &Path,
+    ) {
+        let Plane {
+            settings,
+            gate,
+            table,
+            registry,
+            addresses,
+        } = self;
+        let servers = [settings.source.clone(), settings.target.clone()];
+        let link = Link::new(
+            settings.link.clone(),
+            settings.source.clone(),
+            settings.target.clone(),
+        );
+        let (bounds, bounds_seen) = watch::channel(settings.bounds);
+        let counted = Arc::clone(&registry);
+        let (runner, handle) = Runner::new(Parts {
+            gate,
+            link,
+            journal,
+            resumed,
+            bounds: bounds_seen,
+            target_name: settings.target.name.clone(),
+            sessions: Box::new(move || counted.sessions().open),
+        });
+        let events = Events::default();
+        let listeners = listening(&settings, &addresses);
+        let operator = Migration {
+            handle: handle.clone(),
+            metrics: Arc::clone(&registry),
+            listeners,
+            servers: servers.clone(),
+        };
+        let background = [
+            tokio::task::spawn_local(commands::overlay(table, servers.to_vec())),
+            tokio::task::spawn_local(migration::observe(
+                handle,
+                registry,
+                events.clone(),
+                signal.clone(),
+            )),
+            tokio::task::spawn_local(signals.obey(file.to_owned(), settings, bounds, trigger)),
+        ];
+        let serving =
+            tokio::task::spawn_local(admin.run(Arc::new(operator), events, signal.clone()));
+        // The runner ends what is under way before it returns, and answers who asked; the admin API outlives it.
+        runner.run(signal).await;
+        if serving.await.is_err() {
+            tracing::error!("the admin API ended in a panic");
+        }
+        for task in background {
+            task.abort();
+        }
+    }
+}
+
+fn session_settings(settings: &Settings) -> session::Settings {
+    session::Settings {
+        listeners: settings.listeners.clone(),
+        servers: [settings.source.clone(), settings.target.clone()],
+        sharing: match settings.proxy.lanes {
+            Lanes::Auto => Sharing::Lanes,
+            Lanes::Off => Sharing::Off,
+        },
+        limits: settings.proxy.limits,
+        credentials: settings.credentials.clone(),
+        scan_grace: settings.bounds.scan_grace,
+    }
+}
+
+fn listening(settings: &Settings, addresses: &[String]) -> Vec<migration::Listener> {
+    settings
+        .listeners
+        .iter()
+        .zip(addresses)
+        .map(|(listener, address)| migration::Listener {
+            name: listener.name.clone(),
+            address: address.clone(),
+            reads: match listener.routes.reads {
+                ReadRoute::Active => "active",
+                ReadRoute::Target => "target",
+            },
+            writes: match listener.routes.writes {
+                WriteRoute::Active => "active",
+                WriteRoute::Refuse => "refuse",
+            },
+        })
+        .collect()
+}
+
+/// A session needs a descriptor, and one more while it has a connection of its own: takes what the system allows.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    ) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
