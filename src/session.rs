@@ -11,6 +11,7 @@ mod frame_text;
 mod frames;
 mod identity;
 mod lanes_part;
+mod mute;
 mod outbox;
 mod private;
 mod relay;

@@ -272,6 +272,8 @@ impl Session {
         };
         let (number, set) = (*number, &mut self.frames.subscriptions[index(*kind)]);
         let all = set.len().max(1);
+        // Confirmations are sent even where replies are off.
+        self.client.unmute(number);
         let remaining = left.unwrap_or(all) - 1;
         *left = Some(remaining);
         if let Some(name) = name {

@@ -3,6 +3,7 @@
 
 use subtle::ConstantTimeEq;
 
+use super::mute::Replies;
 use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
 use super::reply::{Handling, Purpose, Ticket};
@@ -80,6 +81,10 @@ impl Session {
             self.give_back(number, reply);
             return;
         };
+        if change.reset && !reply.starts_with(b"-") && self.client.replies() != Replies::On {
+            self.client.unmute(number);
+            self.client.set_replies(Replies::On);
+        }
         self.client.answer(number, reply);
         self.park = None;
         if reply.starts_with(b"-") {
@@ -139,39 +144,51 @@ impl Session {
     }
 
     fn changed_by(&self, asked: Asked<'_>, side: Side) -> Change {
-        let request = &asked.request;
         let mut change = Change {
-            who: self.who.clone(),
+            who: self.who_after(&asked.request, asked.verdict.effect),
             side,
             reset: false,
-            named: false,
+            named: asked.verdict.effect == Effect::Hello && sets_name(&asked.request),
         };
-        match asked.verdict.effect {
-            Effect::Auth => change.who.identity = auth_identity(request, 1).or(change.who.identity),
-            Effect::Hello => hello(request, &mut change),
+        if asked.verdict.effect == Effect::Reset {
+            change.reset = true;
+            change.who = match self.listener.auth {
+                Auth::Client => Who::client(),
+                Auth::Proxy => Who::proxy(self.worker.lanes.server(side).database),
+            };
+        }
+        change
+    }
+
+    /// Who the session is once the server has agreed to `request`.
+    pub(super) fn who_after(&self, request: &Request<'_>, effect: Effect) -> Who {
+        let mut who = self.who.clone();
+        match effect {
+            Effect::Auth => who.identity = auth_identity(request, 1).or(who.identity),
+            Effect::Hello => hello(request, &mut who),
             Effect::Select => {
-                change.who.database = request
+                who.database = request
                     .argument(1)
                     .and_then(database_number)
-                    .unwrap_or(change.who.database);
+                    .unwrap_or(who.database);
             }
             Effect::LibraryInfo => {
                 if let (Some(attribute), Some(value)) = (request.argument(2), request.argument(3)) {
                     let attribute = attribute.to_ascii_lowercase();
-                    change.who.library.retain(|(known, _)| *known != attribute);
-                    change.who.library.push((attribute, value.to_vec()));
+                    who.library.retain(|(known, _)| *known != attribute);
+                    who.library.push((attribute, value.to_vec()));
                 }
             }
-            Effect::Reset => {
-                change.reset = true;
-                change.who = match self.listener.auth {
-                    Auth::Client => Who::client(),
-                    Auth::Proxy => Who::proxy(self.worker.lanes.server(side).database),
-                };
+            Effect::Pin if is_client_setname(request) => {
+                // An empty name takes the name away.
+                who.name = request
+                    .argument(2)
+                    .filter(|name| !name.is_empty())
+                    .map(<[u8]>::to_vec);
             }
             _ => {}
         }
-        change
+        who
     }
 
     /// On the target, an identity that the configuration maps is checked here and sent as its own; the source judges
@@ -232,23 +249,36 @@ fn auth_position(request: &Request<'_>) -> Option<usize> {
     })
 }
 
-fn hello(request: &Request<'_>, change: &mut Change) {
+fn is_client_setname(request: &Request<'_>) -> bool {
+    request.name().eq_ignore_ascii_case(b"CLIENT")
+        && request
+            .argument(1)
+            .is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETNAME"))
+}
+
+fn sets_name(hello: &Request<'_>) -> bool {
+    hello
+        .arguments()
+        .skip(2)
+        .any(|word| word.eq_ignore_ascii_case(b"SETNAME"))
+}
+
+fn hello(request: &Request<'_>, who: &mut Who) {
     match request.argument(1) {
-        Some(b"2") => change.who.protocol = Protocol::Resp2,
-        Some(b"3") => change.who.protocol = Protocol::Resp3,
+        Some(b"2") => who.protocol = Protocol::Resp2,
+        Some(b"3") => who.protocol = Protocol::Resp3,
         _ => {}
     }
     let mut at = 2;
     while let Some(word) = request.argument(at) {
         if word.eq_ignore_ascii_case(b"AUTH") {
-            change.who.identity = auth_identity(request, at + 1).or(change.who.identity.take());
+            who.identity = auth_identity(request, at + 1).or(who.identity.take());
             at += 3;
         } else if word.eq_ignore_ascii_case(b"SETNAME") {
-            change.who.name = request
+            who.name = request
                 .argument(at + 1)
                 .filter(|name| !name.is_empty())
                 .map(<[u8]>::to_vec);
-            change.named = true;
             at += 2;
         } else {
             at += 1;

@@ -274,6 +274,9 @@ impl Session {
                     Purpose::Unblock => self.unblock_answered(&reply),
                     Purpose::Borrowed => self.give_back(number, &reply),
                     Purpose::Prepared => self.waits_again(),
+                    Purpose::ClientReply(wanted) => {
+                        self.client_reply_answered(number, wanted, &reply);
+                    }
                 }
                 Ok(())
             }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
+use super::mute::{Mute, Replies};
 use super::outbox::{Outbox, Turn};
 use crate::gate::Permit;
 use crate::metrics::{ClientError, Shard};
@@ -62,6 +63,8 @@ pub(super) enum Purpose {
     Borrowed,
     /// The last reply of what was sent ahead on a connection to the other side.
     Prepared,
+    /// What stands for CLIENT REPLY.
+    ClientReply(Replies),
 }
 
 /// What the session's task has to look at.
@@ -100,6 +103,8 @@ pub(super) enum Shown {
 pub(super) struct Client {
     stream: Stream,
     outbox: RefCell<Outbox>,
+    /// Requests whose replies are dropped; none for all but very few sessions.
+    mute: RefCell<Option<Box<Mute>>>,
     /// What the session's task has not looked at yet.
     shown: RefCell<VecDeque<Shown>>,
     /// The session's task.
@@ -135,6 +140,7 @@ impl Client {
         Rc::new(Client {
             stream,
             outbox: RefCell::default(),
+            mute: RefCell::default(),
             shown: RefCell::default(),
             task: RefCell::default(),
             signalled: Cell::new(false),
@@ -162,7 +168,33 @@ impl Client {
     pub(super) fn number(&self, count: u64) -> u64 {
         let first = self.next.get();
         self.next.set(first + count);
+        if let Some(mute) = &mut *self.mute.borrow_mut() {
+            mute.numbered(first, count);
+        }
         first
+    }
+
+    /// Whether the next request gets its reply.
+    pub(super) fn replies(&self) -> Replies {
+        self.mute
+            .borrow()
+            .as_ref()
+            .map_or(Replies::On, |mute| mute.mode())
+    }
+
+    /// Whether the next request gets its reply, from now on.
+    pub(super) fn set_replies(&self, replies: Replies) {
+        self.mute
+            .borrow_mut()
+            .get_or_insert_default()
+            .set_mode(replies);
+    }
+
+    /// The reply to `number` is sent although replies are off.
+    pub(super) fn unmute(&self, number: u64) {
+        if let Some(mute) = &mut *self.mute.borrow_mut() {
+            mute.unmute(number);
+        }
     }
 
     /// Requests without a reply.
@@ -299,6 +331,11 @@ impl Client {
 
     fn place(&self, number: u64, bytes: &[u8], completed: u64) {
         let mut outbox = self.outbox.borrow_mut();
+        let muted = match &mut *self.mute.borrow_mut() {
+            Some(mute) => mute.is_muted(number, outbox.head()),
+            None => false,
+        };
+        let bytes = if muted { &[] } else { bytes };
         if outbox.place(number, bytes, completed) == Turn::Now {
             let sent = match self.stream.try_write(bytes) {
                 Ok(written) => written,

@@ -1,6 +1,8 @@
 //! The way of one request that has consequences, or cannot go now: what it needs, whether it may go, and on which
 //! connection. Requests without consequences take the short way, in `runs`.
 
+use std::rc::Rc;
+
 use super::audit::Refused;
 use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
@@ -89,9 +91,7 @@ impl Session {
                 let text = format!("-ERR unknown subcommand '{name}'. Try CLIENT HELP.\r\n");
                 Ok(self.answer(text.as_bytes()))
             }
-            Effect::ClientReply => {
-                Ok(self.refuse_here("CLIENT REPLY is not available through this proxy yet"))
-            }
+            Effect::ClientReply => self.client_reply(asked),
             Effect::Replicate => {
                 Ok(self.refuse_here("replication through this proxy is not available yet"))
             }
@@ -119,20 +119,33 @@ impl Session {
             Ok(admitted) => admitted,
             Err(step) => return Ok(step),
         };
+        let pipeline = match self.connection_or_step(side)? {
+            Ok(pipeline) => pipeline,
+            Err(step) => return Ok(step),
+        };
+        self.count(side, asked.verdict.class);
+        self.append(&pipeline, side, asked.frame(), handling, Some(permit));
+        Ok(Step::Done)
+    }
+
+    /// Whatever connection the session has on `side`, with room for one more request; or what becomes of the request
+    /// instead.
+    pub(super) fn connection_or_step(
+        &mut self,
+        side: Side,
+    ) -> Result<Result<Rc<Pipeline<Client>>, Step>, End> {
         let pipeline = match self.connection(side)? {
             Got::Connection(pipeline) => pipeline,
-            Got::Park(park) => return Ok(Step::Parked(park)),
-            Got::None(reply) => return Ok(self.answer(&reply)),
+            Got::Park(park) => return Ok(Err(Step::Parked(park))),
+            Got::None(reply) => return Ok(Err(self.answer(&reply))),
         };
         if pipeline.outstanding() >= self.worker.limits.lane_requests {
             if let Some(waker) = self.client.waker() {
                 pipeline.wait(waker);
             }
-            return Ok(Step::Parked(Park::Room));
+            return Ok(Err(Step::Parked(Park::Room)));
         }
-        self.count(side, asked.verdict.class);
-        self.append(&pipeline, side, asked.frame(), handling, Some(permit));
-        Ok(Step::Done)
+        Ok(Ok(pipeline))
     }
 
     /// Appends one request that brings one reply.
@@ -235,11 +248,11 @@ impl Session {
         });
     }
 
-    fn refuse_here(&mut self, text: &str) -> Step {
+    pub(super) fn refuse_here(&mut self, text: &str) -> Step {
         self.answer(format!("-ERR handover: {text}\r\n").as_bytes())
     }
 
-    fn quit(&mut self) -> Step {
+    pub(super) fn quit(&mut self) -> Step {
         self.answer(b"+OK\r\n");
         Step::Parked(self.end())
     }
@@ -271,19 +284,8 @@ impl Session {
             Got::None(reply) => return Ok(self.answer(&reply)),
         };
         self.sides.pinned = true;
-        if asked.request.name().eq_ignore_ascii_case(b"CLIENT")
-            && asked
-                .request
-                .argument(1)
-                .is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETNAME"))
-        {
-            // An empty name takes the name away; a bad one is refused by the server, and again when it is replayed.
-            self.who.name = asked
-                .request
-                .argument(2)
-                .filter(|name| !name.is_empty())
-                .map(<[u8]>::to_vec);
-        }
+        // A bad name is refused by the server, and again when it is replayed.
+        self.who = self.who_after(&asked.request, Effect::Pin);
         self.count(side, asked.verdict.class);
         self.append(
             &pipeline,

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use super::mute::Replies;
 use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
 use super::reply::{Client, Handling, Ticket};
@@ -210,7 +211,10 @@ impl Session {
     }
 
     fn is_stateful(&self) -> bool {
-        self.transaction.is_some() || self.watch != Watch::Off || self.frames.is_on()
+        self.transaction.is_some()
+            || self.watch != Watch::Off
+            || self.frames.is_on()
+            || self.client.replies() == Replies::SkipOne
     }
 
     /// Whether the session has as many requests without a reply, or replies not taken, as it may.

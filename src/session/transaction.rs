@@ -1,39 +1,23 @@
 //! MULTI … EXEC. A transaction that is whole in what was read goes out in one piece on a shared lane. Any other gets a
 //! private connection, and what it queues is remembered, so that it can be queued again on the other side.
 
+mod memory;
+
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
+pub(super) use self::memory::Transaction;
+use super::mute::Replies;
 use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
 use super::reply::{Client, Handling, Purpose, Ticket};
 use super::route::{Asked, READONLY, Step, intent};
 use crate::command::Effect;
 use crate::gate::{Admission, Intent};
-use crate::metrics::Gauge;
 use crate::resp::encode;
 use crate::resp::request::{self, Form, Request, Scanned};
 use crate::terms::Side;
 use crate::upstream::Pipeline;
-
-/// What is open between MULTI and EXEC.
-pub(super) struct Transaction {
-    /// Where it is queued.
-    pub(super) side: Side,
-    /// The queued requests, as they were sent. Bounded by `transaction_bytes`.
-    queue: Vec<u8>,
-    /// How many they are.
-    queued: u32,
-    /// It was longer than what may be remembered: it cannot move.
-    too_long: bool,
-    /// It cannot be executed: something in it was refused here, or it could not be moved.
-    aborted: bool,
-    /// Something in it may write.
-    writes: bool,
-    /// The database that a SELECT in it will leave the connection in.
-    database: Option<u32>,
-    _gauge: Gauge,
-}
 
 /// A private connection and the side it goes to.
 type OnSide = (Side, Rc<Pipeline<Client>>);
@@ -42,6 +26,7 @@ impl Session {
     /// MULTI.
     pub(super) fn multi(&mut self, asked: Asked<'_>) -> Result<Step, End> {
         if self.watch == Watch::Off
+            && self.client.replies() != Replies::SkipOne
             && let ControlFlow::Break(step) = self.whole_transaction(asked)?
         {
             return Ok(step);
@@ -55,16 +40,10 @@ impl Session {
         };
         self.count(side, asked.verdict.class);
         self.append(&pipeline, side, asked.frame(), Handling::Relay, None);
-        self.transaction = Some(Transaction {
+        self.transaction = Some(Transaction::open(
             side,
-            queue: Vec::new(),
-            queued: 0,
-            too_long: false,
-            aborted: false,
-            writes: false,
-            database: None,
-            _gauge: self.worker.metrics.in_transaction(),
-        });
+            self.worker.metrics.in_transaction(),
+        ));
         Ok(Step::Done)
     }
 
@@ -172,8 +151,15 @@ impl Session {
             Effect::Exec => return self.exec(asked),
             Effect::Discard => return self.discard(asked),
             Effect::Reset => return self.change(asked),
+            Effect::Quit => return Ok(self.quit()),
             Effect::HttpRequest => return Err(End::Client),
             _ => {}
+        }
+        if let Some(text) = self.impossible_in_transaction(asked) {
+            if let Some(transaction) = &mut self.transaction {
+                transaction.aborted = true;
+            }
+            return Ok(self.refuse_here(text));
         }
         let (active, permit) = match self
             .worker
@@ -255,16 +241,8 @@ impl Session {
 
     /// The reply of EXEC.
     pub(super) fn executed(&mut self, number: u64, reply: &[u8]) {
-        let ran = matches!(reply.first(), Some(b'*')) && !reply.starts_with(b"*-1");
-        if let Some(database) = self
-            .transaction
-            .take()
-            .and_then(|transaction| transaction.database)
-            && ran
-        {
-            self.who.database = database;
-            self.sides.pinned = true;
-            self.sides.forget_lanes();
+        if let Some(transaction) = self.transaction.take() {
+            self.take_over(&transaction.changes, reply);
         }
         self.watch = Watch::Off;
         self.give_back(number, reply);
@@ -352,58 +330,6 @@ impl Session {
         let step = self.answer(reply);
         self.release_private();
         step
-    }
-
-    /// Queues an open transaction again on the connection it has moved to. The old side drops it with its connection.
-    pub(super) fn requeue(&mut self, side: Side, pipeline: &Pipeline<Client>) {
-        let Some(transaction) = &mut self.transaction else {
-            return;
-        };
-        transaction.side = side;
-        if transaction.too_long {
-            transaction.aborted = true;
-            return;
-        }
-        let (queue, queued) = (std::mem::take(&mut transaction.queue), transaction.queued);
-        let ticket = self.own_ticket(Handling::Swallow);
-        self.append_as(pipeline, side, &encode::command_vec(&[b"MULTI"]), ticket);
-        if queued > 0 {
-            let ticket = self.own_ticket(Handling::Swallow);
-            if self.frames.is_on_connection(pipeline.number()) {
-                pipeline.append_unowed(&queue);
-                for _ in 0..queued {
-                    self.frames.expect_reply(self.own_ticket(Handling::Swallow));
-                }
-            } else {
-                pipeline.append(&queue, &self.client, ticket, queued);
-            }
-            self.flush(side, pipeline);
-        }
-        if let Some(transaction) = &mut self.transaction {
-            transaction.queue = queue;
-        }
-    }
-}
-
-impl Transaction {
-    /// Keeps a queued request for a move, as long as there is room.
-    fn remember(&mut self, asked: Asked<'_>, bytes_max: usize) {
-        self.writes |= asked.verdict.class.may_write();
-        if asked.verdict.effect == Effect::Select {
-            self.database = asked
-                .request
-                .argument(1)
-                .and_then(super::identity::database_number)
-                .or(self.database);
-        }
-        if self.queue.len() + asked.frame().len() > bytes_max {
-            self.too_long = true;
-            self.queue = Vec::new();
-        }
-        if !self.too_long {
-            self.queue.extend_from_slice(asked.frame());
-            self.queued += 1;
-        }
     }
 }
 

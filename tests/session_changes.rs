@@ -1,0 +1,124 @@
+//! What a session changes about itself in unusual places: inside MULTI, with replies switched off, on two sides at once.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
+
+mod kit;
+
+use kit::{Client, RedisServer, Reply, Sidecar};
+
+fn in_both_modes(test: impl Fn(&RedisServer, &Sidecar)) {
+    for lanes in ["auto", "off"] {
+        let source = RedisServer::options()
+            .user("ann on >a ~* &* +@all")
+            .user("bob on >b ~* &* +@all -get")
+            .start();
+        let target = RedisServer::start();
+        let sidecar = Sidecar::new()
+            .source(&source)
+            .target(&target)
+            .set("proxy.lanes", lanes)
+            .start();
+        test(&source, &sidecar);
+    }
+}
+
+fn app(sidecar: &Sidecar) -> Client {
+    Client::connect(sidecar.addr("app"))
+}
+
+#[test]
+fn an_identity_taken_inside_a_transaction_stays_with_its_session() {
+    in_both_modes(|_, sidecar| {
+        let mut ann = app(sidecar);
+        assert_eq!(ann.call(&["AUTH", "ann", "a"]), Reply::ok());
+        ann.call(&["MULTI"]);
+        ann.call(&["AUTH", "bob", "wrong"]);
+        ann.call(&["AUTH", "bob", "b"]);
+        ann.call(&["SELECT", "4"]);
+        ann.call(&["SELECT", "9999"]);
+        ann.call(&["CLIENT", "SETNAME", "inside"]);
+        let Reply::Array(replies) = ann.call(&["EXEC"]) else {
+            panic!("EXEC")
+        };
+        assert!(replies[0].is_error("WRONGPASS"));
+        assert!(replies[3].is_error("ERR"));
+        assert_eq!(ann.call(&["ACL", "WHOAMI"]), Reply::bulk("bob"));
+        assert_eq!(ann.call(&["CLIENT", "GETNAME"]), Reply::bulk("inside"));
+        assert_eq!(ann.call(&["SET", "k", "four"]), Reply::ok());
+        assert!(ann.call(&["GET", "k"]).is_error("NOPERM"));
+        // Neither the default user's sessions nor ann's others have become bob.
+        let mut others = [app(sidecar), app(sidecar)];
+        others[1].call(&["AUTH", "ann", "a"]);
+        for (other, name) in others.iter_mut().zip(["default", "ann"]) {
+            for _ in 0..4 {
+                other.call(&["MULTI"]);
+                other.call(&["ACL", "WHOAMI"]);
+                other.call(&["GET", "k"]);
+                let replies = other.call(&["EXEC"]);
+                assert_eq!(
+                    replies,
+                    Reply::Array(vec![Reply::bulk(name), Reply::Null]),
+                    "the key is in database 4"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn what_has_no_place_in_a_transaction_aborts_it_and_says_why() {
+    in_both_modes(|_, sidecar| {
+        let mut app = app(sidecar);
+        for request in [&["SUBSCRIBE", "c"][..], &["MONITOR"]] {
+            app.call(&["MULTI"]);
+            assert!(app.call(request).is_error("ERR handover"));
+            assert!(app.call(&["EXEC"]).is_error("EXECABORT"));
+        }
+        assert_eq!(app.call(&["PING"]), Reply::Simple("PONG".to_owned()));
+        app.call(&["MULTI"]);
+        assert_eq!(app.call(&["QUIT"]), Reply::ok());
+        assert_eq!(app.read_to_close(), b"");
+    });
+}
+
+#[test]
+fn replies_can_be_switched_off_skipped_and_on_again() {
+    in_both_modes(|source, sidecar| {
+        let mut app = app(sidecar);
+        app.send(&["CLIENT", "REPLY", "OFF"]);
+        app.send(&["SET", "k", "1"]);
+        app.send(&["INCR", "nosuch", "arguments"]);
+        app.send(&["CLIENT", "REPLY", "SKIP"]);
+        app.send(&["MULTI"]);
+        app.send(&["INCR", "k"]);
+        app.send(&["EXEC"]);
+        assert_eq!(app.call(&["client", "reply", "on"]), Reply::ok());
+        assert_eq!(app.call(&["GET", "k"]), Reply::bulk("2"));
+        app.send(&["CLIENT", "REPLY", "SKIP"]);
+        app.send(&["INCR", "k"]);
+        assert_eq!(app.call(&["INCR", "k"]), Reply::Integer(4));
+        app.send(&["CLIENT", "REPLY", "SKIP"]);
+        app.send(&["MULTI"]);
+        let replies = app.pipeline(&[&["GET", "k"], &["EXEC"]]);
+        assert_eq!(replies[0], Reply::Simple("QUEUED".to_owned()));
+        assert_eq!(replies[1], Reply::bulks(&["4"]));
+        app.send(&["CLIENT", "REPLY", "OFF"]);
+        assert_eq!(
+            app.call(&["RESET"]),
+            Reply::Simple("RESET".to_owned()),
+            "which switches them on"
+        );
+        assert!(app.call(&["CLIENT", "REPLY", "MAYBE"]).is_error("ERR"));
+        assert_eq!(source.client().call(&["GET", "k"]), Reply::bulk("4"));
+    });
+}
+
+#[test]
+fn who_must_authenticate_first_cannot_switch_replies_off() {
+    let source = RedisServer::options().password("secret").start();
+    let target = RedisServer::start();
+    let sidecar = Sidecar::new().source(&source).target(&target).start();
+    let mut app = app(&sidecar);
+    assert!(app.call(&["CLIENT", "REPLY", "OFF"]).is_error("NOAUTH"));
+    assert!(app.call(&["GET", "k"]).is_error("NOAUTH"));
+}
