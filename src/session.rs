@@ -18,11 +18,14 @@ mod relay;
 mod reply;
 mod route;
 mod runs;
+mod scripts;
 mod transaction;
 mod who;
 mod worker;
 
 pub use audit::AuditLog;
+pub use cursor::Cursors;
+pub use scripts::Scripts;
 pub use worker::{Arrival, Settings, Shared, Sharing, run_worker};
 
 use std::sync::Arc;
@@ -92,6 +95,10 @@ pub struct Limits {
     pub large_request_bytes: usize,
     /// Idle private connections kept for reuse, for each side and identity, by each worker.
     pub idle_private_connections: usize,
+    /// Bytes of scripts that are remembered, to be loaded on the other side before a change.
+    pub script_bytes: usize,
+    /// Cursors of unfinished iterations that are remembered with the side that gave them.
+    pub cursors: usize,
 }
 
 impl Default for Limits {
@@ -108,6 +115,8 @@ impl Default for Limits {
             subscriptions: 10_000,
             large_request_bytes: 1 << 20,
             idle_private_connections: 16,
+            script_bytes: 8 << 20,
+            cursors: 16_384,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::cutover::{Parts, Runner};
 use crate::gate::{Gate, ReadRoute, WriteRoute};
 use crate::link::Link;
 use crate::metrics::Registry;
-use crate::session::{self, AuditLog, Shared, Sharing};
+use crate::session::{self, AuditLog, Cursors, Scripts, Shared, Sharing};
 use crate::shutdown;
 
 /// Runs until a signal ends it.
@@ -47,6 +47,8 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         gate: Arc::clone(&gate),
         table: Arc::new(ArcSwap::from_pointee(table)),
         audit: Arc::new(AuditLog::new(settings.audit)),
+        scripts: Arc::new(Scripts::new(settings.proxy.limits.script_bytes)),
+        cursors: Arc::new(Cursors::new(settings.proxy.limits.cursors)),
     };
     let (trigger, signal) = shutdown::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()

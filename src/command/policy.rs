@@ -133,7 +133,7 @@ const EFFECTS: &[(Effect, &[&str])] = &[
     (Effect::ClientTracking, &["CLIENT TRACKING"]),
     (Effect::MaintenanceNotices, &["CLIENT MAINT_NOTIFICATIONS"]),
     (Effect::Replicate, &["PSYNC", "SYNC"]),
-    (Effect::Script, &["EVAL", "EVAL_RO", "SCRIPT LOAD"]),
+    (Effect::Script, &["EVAL", "EVAL_RO", "SCRIPT FLUSH", "SCRIPT LOAD"]),
     (Effect::ScriptBySha, &["EVALSHA", "EVALSHA_RO"]),
     (Effect::Cursor, &["HSCAN", "SCAN", "SSCAN", "ZSCAN"]),
     (Effect::Asking, &["ASKING"]),

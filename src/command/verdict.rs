@@ -110,7 +110,7 @@ pub enum Effect {
     MaintenanceNotices,
     /// SYNC, PSYNC: the connection becomes a replica's.
     Replicate,
-    /// EVAL, `EVAL_RO`, SCRIPT LOAD: carries the source of a script, worth remembering.
+    /// EVAL, `EVAL_RO`, SCRIPT LOAD: carries the source of a script, worth remembering. SCRIPT FLUSH: forgets them.
     Script,
     /// EVALSHA, `EVALSHA_RO`: names a script that the server must have.
     ScriptBySha,

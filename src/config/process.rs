@@ -77,6 +77,12 @@ fn read_limits(section: &mut Section<'_>) -> Limits {
         idle_private_connections: section
             .number("idle_private_connections", 0..=10_000)
             .unwrap_or(default.idle_private_connections),
+        script_bytes: section
+            .size("script_bytes", 0..=GIB)
+            .unwrap_or(default.script_bytes),
+        cursors: section
+            .number("cursors", 0..=COUNT_MAX)
+            .unwrap_or(default.cursors),
     }
 }
 

@@ -133,7 +133,7 @@ impl Changes {
     }
 }
 
-fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 11] {
+fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 13] {
     compare!(
         Limits {
             bulk_bytes,
@@ -147,6 +147,8 @@ fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 11] {
             subscriptions,
             large_request_bytes,
             idle_private_connections,
+            script_bytes,
+            cursors,
         },
         old,
         new

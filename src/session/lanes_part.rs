@@ -4,10 +4,13 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use super::CredentialMapping;
 use super::reply::Client;
+use super::scripts::Scripts;
 use super::who::twin;
 use crate::gate::{Local, Obligation, Participant, Policy, Stage};
 use crate::terms::Side;
@@ -20,6 +23,12 @@ pub(super) struct LanesPart {
     credentials: Vec<CredentialMapping>,
     /// The side that was active when no change was under way.
     active: Cell<Side>,
+    /// When another became active.
+    crossed_at: Rc<Cell<Option<Instant>>>,
+    /// To be loaded on the other side, where this worker does that.
+    scripts: Option<Arc<Scripts>>,
+    /// The first script that has not been loaded there.
+    script: Cell<u64>,
 }
 
 impl LanesPart {
@@ -27,6 +36,7 @@ impl LanesPart {
         gate: &Rc<Local>,
         lanes: &Rc<Lanes<Client>>,
         credentials: Vec<CredentialMapping>,
+        scripts: Option<Arc<Scripts>>,
     ) -> Rc<LanesPart> {
         let active = Cell::new(gate.policy().active);
         Rc::new(LanesPart {
@@ -34,7 +44,38 @@ impl LanesPart {
             lanes: Rc::clone(lanes),
             credentials,
             active,
+            crossed_at: Rc::default(),
+            scripts,
+            script: Cell::new(0),
         })
+    }
+
+    /// When the active side last changed, for whoever wants to look.
+    pub(super) fn crossed_at(&self) -> Rc<Cell<Option<Instant>>> {
+        Rc::clone(&self.crossed_at)
+    }
+
+    /// Loads the scripts that came since the last time.
+    fn load_scripts(&self, other: Side) {
+        let Some(scripts) = &self.scripts else {
+            return;
+        };
+        let next = scripts.next();
+        let first = self.script.replace(next);
+        if first == next {
+            return;
+        }
+        let (scripts, gate) = (Arc::clone(scripts), Rc::clone(&self.gate));
+        let server = Rc::clone(self.lanes.server(other));
+        let obligation = self.gate.oblige();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = scripts.load(first, &server).await {
+                gate.complain(format!(
+                    "scripts cannot be loaded on the {other} ({error}); limit script_bytes = 0 does without"
+                ));
+            }
+            drop(obligation);
+        });
     }
 
     fn open_ahead(&self, other: Side) {
@@ -82,14 +123,21 @@ async fn settle(
 impl Participant for LanesPart {
     fn stage_changed(&self, policy: Policy) {
         match policy.stage {
-            Stage::Arming => self.open_ahead(policy.active.other()),
+            Stage::Arming => {
+                self.script.set(0);
+                self.load_scripts(policy.active.other());
+                self.open_ahead(policy.active.other());
+            }
+            // Writes are held: no further script can come.
+            Stage::Aligning => self.load_scripts(policy.active.other()),
+            Stage::Moving => self.crossed_at.set(Some(Instant::now())),
             Stage::Open => {
                 let left = self.active.replace(policy.active);
                 if left != policy.active {
                     self.lanes.leave(left);
                 }
             }
-            Stage::Draining | Stage::Releasing | Stage::Aligning | Stage::Moving => {}
+            Stage::Draining | Stage::Releasing => {}
         }
     }
 }

@@ -13,6 +13,7 @@ use bytes::{Buf, BytesMut};
 
 use super::blocking::Blocked;
 use super::crossing::Part;
+use super::cursor::Iterations;
 use super::frames::Frames;
 use super::private::Sides;
 use super::reply::{Client, Event, Handling, Purpose, Shown};
@@ -48,8 +49,8 @@ pub(super) struct Session {
     pub(super) frames: Frames,
     /// AUTH, HELLO, SELECT or RESET that waits for its reply.
     pub(super) change: Option<super::identity::Change>,
-    /// Where iterations by cursor go on.
-    pub(super) cursors: Option<super::cursor::CursorHome>,
+    /// Iterations by cursor.
+    pub(super) iterations: Iterations,
     /// Its part in a change of sides.
     pub(super) part: Option<Part>,
     /// Why the oldest request in the inbox waits.
@@ -123,7 +124,7 @@ impl Session {
             blocked: None,
             frames: Frames::default(),
             change: None,
-            cursors: None,
+            iterations: Iterations::default(),
             part: None,
             park: None,
             held: None,
@@ -273,6 +274,7 @@ impl Session {
                     Purpose::Blocked => self.unblocked(number, &reply),
                     Purpose::Unblock => self.unblock_answered(&reply),
                     Purpose::Borrowed => self.give_back(number, &reply),
+                    Purpose::Cursor => self.cursor_given(number, &reply),
                     Purpose::Prepared => self.waits_again(),
                     Purpose::ClientReply(wanted) => {
                         self.client_reply_answered(number, wanted, &reply);

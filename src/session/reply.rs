@@ -63,6 +63,8 @@ pub(super) enum Purpose {
     Borrowed,
     /// The last reply of what was sent ahead on a connection to the other side.
     Prepared,
+    /// SCAN or its like, whose reply brings a cursor.
+    Cursor,
     /// What stands for CLIENT REPLY.
     ClientReply(Replies),
 }
@@ -195,6 +197,11 @@ impl Client {
         if let Some(mute) = &mut *self.mute.borrow_mut() {
             mute.unmute(number);
         }
+    }
+
+    /// The number that the next request will have.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next.get()
     }
 
     /// Requests without a reply.

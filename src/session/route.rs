@@ -123,6 +123,7 @@ impl Session {
             Ok(pipeline) => pipeline,
             Err(step) => return Ok(step),
         };
+        self.note_script(&asked.request, asked.verdict.effect);
         self.count(side, asked.verdict.class);
         self.append(&pipeline, side, asked.frame(), handling, Some(permit));
         Ok(Step::Done)
@@ -327,7 +328,7 @@ impl Session {
     }
 
     /// What the request means to do, with what the session is in the middle of considered.
-    fn intent_of(&self, verdict: Verdict<'_>) -> Intent {
+    pub(super) fn intent_of(&self, verdict: Verdict<'_>) -> Intent {
         match intent(verdict.class) {
             Intent::Read if self.watch != Watch::Off => Intent::Stay,
             intent => intent,

@@ -132,6 +132,7 @@ impl Session {
         {
             return Ok(match run.permit.absorb(permit) {
                 Ok(()) => {
+                    self.note_script(request, verdict.effect);
                     run.end = at + length;
                     run.count += 1;
                     self.count(side, verdict.class);
@@ -149,6 +150,7 @@ impl Session {
         if pipeline.outstanding() >= self.worker.limits.lane_requests {
             return Ok(false);
         }
+        self.note_script(request, verdict.effect);
         self.count(side, verdict.class);
         *run = Some(Run {
             pipeline,

@@ -106,6 +106,9 @@ impl Session {
         pipeline.append(&asked.behind[..rest.length], &self.client, ticket, count);
         self.flush(side, &pipeline);
         self.count(side, asked.verdict.class);
+        if rest.scripts {
+            self.note_scripts(&asked.behind[..rest.length]);
+        }
         Ok(ControlFlow::Break(Step::DoneWith(rest.length)))
     }
 
@@ -116,6 +119,7 @@ impl Session {
             length: 0,
             requests: 0,
             writes: false,
+            scripts: false,
         };
         if asked.request.len() != 1 {
             return None;
@@ -138,6 +142,7 @@ impl Session {
                 // A command that blocks does not, inside a transaction.
                 Effect::None | Effect::Script | Effect::ScriptBySha | Effect::Block => {
                     rest.writes |= verdict.class.may_write();
+                    rest.scripts |= verdict.effect == Effect::Script;
                 }
                 _ => return None,
             }
@@ -184,6 +189,10 @@ impl Session {
         if side != active {
             return Ok(self.hold());
         }
+        self.note_script(&asked.request, asked.verdict.effect);
+        let Some(transaction) = &mut self.transaction else {
+            return Ok(Step::Done);
+        };
         transaction.remember(asked, self.worker.limits.transaction_bytes);
         let pipeline = match self.private_connection(side)? {
             Got::Connection(pipeline) => pipeline,
@@ -338,6 +347,8 @@ struct Rest {
     length: usize,
     requests: u32,
     writes: bool,
+    /// Some of it carries scripts.
+    scripts: bool,
 }
 
 /// Requests that are looked through for an EXEC; a longer transaction gets a connection of its own.

@@ -5,15 +5,17 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 use super::audit::AuditLog;
+use super::cursor::Cursors;
 use super::lanes_part::LanesPart;
 use super::relay::Session;
 use super::reply::Client;
+use super::scripts::{Known, Scripts};
 use super::{CredentialMapping, Limits, ListenerSettings};
 use crate::command::Table;
 use crate::gate::{Gate, Local};
@@ -59,6 +61,10 @@ pub struct Shared {
     pub table: Arc<ArcSwap<Table>>,
     /// The log of refused writes.
     pub audit: Arc<AuditLog>,
+    /// Scripts to be loaded on the other side before a change.
+    pub scripts: Arc<Scripts>,
+    /// Where iterations go on.
+    pub cursors: Arc<Cursors>,
 }
 
 /// An accepted connection on its way to a worker.
@@ -77,6 +83,11 @@ pub(super) struct Worker {
     pub(super) table: Arc<ArcSwap<Table>>,
     pub(super) metrics: Arc<Shard>,
     pub(super) audit: Arc<AuditLog>,
+    pub(super) scripts: Arc<Scripts>,
+    pub(super) known_scripts: Known,
+    pub(super) cursors: Arc<Cursors>,
+    /// When the active side last changed.
+    pub(super) crossed_at: Rc<Cell<Option<Instant>>>,
     pub(super) limits: Limits,
     pub(super) sharing: Sharing,
     pub(super) credentials: Vec<CredentialMapping>,
@@ -114,7 +125,9 @@ pub async fn run_worker(
         settings.limits.idle_private_connections,
         Arc::clone(&metrics),
     );
-    let lanes_part = LanesPart::new(&gate, &lanes, settings.credentials.clone());
+    // One worker does for all what need not be done by each.
+    let scripts = (number == 0).then(|| Arc::clone(&shared.scripts));
+    let lanes_part = LanesPart::new(&gate, &lanes, settings.credentials.clone(), scripts);
     let _membership = gate.join(&lanes_part);
     let worker = Rc::new(Worker {
         gate: Rc::clone(&gate),
@@ -122,6 +135,10 @@ pub async fn run_worker(
         table: shared.table,
         metrics,
         audit: shared.audit,
+        scripts: shared.scripts,
+        known_scripts: Known::default(),
+        cursors: shared.cursors,
+        crossed_at: lanes_part.crossed_at(),
         limits: settings.limits,
         sharing: settings.sharing,
         credentials: settings.credentials,
