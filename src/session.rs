@@ -15,6 +15,7 @@ mod mute;
 mod outbox;
 mod private;
 mod relay;
+mod replica;
 mod reply;
 mod route;
 mod runs;

@@ -63,6 +63,18 @@ impl Session {
             return Ok(());
         }
         let Policy { active, stage, .. } = self.worker.gate.policy();
+        if let Some(side) = self.replica_of {
+            // Nothing can be moved: the replica connects again, and asks the new side for a copy.
+            if side != active {
+                return Err(End::Client);
+            }
+            if let Some(part) = &self.part {
+                part.done();
+            }
+            return Ok(());
+        }
+        // What others wait for must not wait for a client that does not read.
+        self.client.hurry(stage.holds_writes());
         let done = match stage {
             Stage::Arming => self.prepare(active.other()),
             Stage::Draining => true,

@@ -209,12 +209,6 @@ impl Session {
         match self.meaning(kind, frame) {
             Meaning::Message => {
                 self.client.message(frame);
-                if self.client.waiting_bytes() > self.worker.limits.session_reply_bytes {
-                    return Err(End::Failed(
-                        "the client does not read its messages; limit session_reply_bytes"
-                            .to_owned(),
-                    ));
-                }
                 Ok(())
             }
             Meaning::Confirmation(name, word) => {

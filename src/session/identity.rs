@@ -112,6 +112,7 @@ impl Session {
             if self.has_state() {
                 self.sides.set_private(private);
             } else {
+                private.pipeline.set_owner(None);
                 self.worker.lanes.adopt(&private.key, private.pipeline);
                 self.release_private();
             }

@@ -196,6 +196,7 @@ impl Session {
             || self.watch == Watch::On
             || self.sides.pinned
             || self.frames.is_on()
+            || self.replica_of.is_some()
     }
 
     /// Whether the session must keep a private connection.
@@ -210,6 +211,7 @@ impl Session {
         }
         for side in Side::BOTH {
             if let Some(private) = self.sides.take_private(side) {
+                private.pipeline.set_owner(None);
                 self.worker.lanes.keep_idle(&private.key, private.pipeline);
             }
         }
@@ -271,6 +273,7 @@ impl Session {
 
     fn owned(&self, pipeline: Rc<Pipeline<Client>>, key: LaneKey) -> Private {
         let gauge = self.worker.metrics.private_opened(key.side);
+        pipeline.set_owner(Some(&self.client));
         Private {
             pipeline,
             key,

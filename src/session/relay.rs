@@ -47,6 +47,8 @@ pub(super) struct Session {
     pub(super) blocked: Option<Blocked>,
     /// Subscriptions, MONITOR, tracking: a connection whose frames are not all replies.
     pub(super) frames: Frames,
+    /// It is a replica of this side: what comes from there is not replies.
+    pub(super) replica_of: Option<Side>,
     /// AUTH, HELLO, SELECT or RESET that waits for its reply.
     pub(super) change: Option<super::identity::Change>,
     /// Iterations by cursor.
@@ -123,6 +125,7 @@ impl Session {
             watch: Watch::Off,
             blocked: None,
             frames: Frames::default(),
+            replica_of: None,
             change: None,
             iterations: Iterations::default(),
             part: None,
@@ -307,6 +310,7 @@ impl Session {
                 self.sides.drop_ahead();
                 Ok(())
             }
+            (Some(_), _) if self.replica_of.is_some() => Err(End::Lost(loss)),
             // The connection that the session has moved away from.
             (Some(connection), _) if !self.frames.is_on_connection(connection) => Ok(()),
             (

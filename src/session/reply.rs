@@ -125,6 +125,10 @@ pub(super) struct Client {
     reply_begun: Cell<u64>,
     /// Bytes that may wait for the client, as far as that can be steered.
     waiting_bytes_max: usize,
+    /// Connections that are not read until the client has taken what waits for it.
+    no_room: RefCell<Vec<Waker>>,
+    /// Its connections are read all the same: others wait for what has come on them.
+    hurried: Cell<bool>,
     metrics: Arc<Shard>,
 }
 
@@ -152,6 +156,8 @@ impl Client {
             reply_bytes: Cell::new(waiting_bytes_max as u64 / FIRST_REQUESTS),
             reply_begun: Cell::new(0),
             waiting_bytes_max,
+            no_room: RefCell::default(),
+            hurried: Cell::new(false),
             metrics,
         })
     }
@@ -240,6 +246,15 @@ impl Client {
     pub(super) fn message(&self, frame: &[u8]) {
         self.outbox.borrow_mut().message(frame);
         self.flush();
+        self.judge();
+    }
+
+    /// Whether its connections are read however much waits for it.
+    pub(super) fn hurry(&self, hurried: bool) {
+        self.hurried.set(hurried);
+        if hurried {
+            self.make_room();
+        }
     }
 
     /// The oldest thing to look at.
@@ -319,6 +334,17 @@ impl Client {
         if outbox.unsent.capacity() > 0 {
             outbox.unsent = BytesMut::new();
         }
+        drop(outbox);
+        self.make_room();
+    }
+
+    /// Has connections read on that had to stop.
+    fn make_room(&self) {
+        if !self.no_room.borrow().is_empty() {
+            for waker in self.no_room.take() {
+                waker.wake();
+            }
+        }
     }
 
     /// Closes the socket once what is unsent has left, or after a moment: a client that does not read is not waited
@@ -369,8 +395,11 @@ impl Client {
         }
     }
 
-    /// The client lets replies pile up beyond all measure: it is dead, or means no good.
-    fn give_up(&self) {
+    /// Gives the client up where it lets replies pile up beyond all measure: it is dead, or means no good.
+    fn judge(&self) {
+        if self.waiting_bytes() <= self.waiting_bytes_max.saturating_mul(OVERFULL) {
+            return;
+        }
         tracing::warn!(
             client = self.stream.peer(),
             "a client does not read its replies; limit session_reply_bytes"
@@ -388,6 +417,7 @@ impl Client {
     fn fail(&self) {
         if !self.gone.replace(true) {
             self.signal();
+            self.make_room();
         }
     }
 }
@@ -418,9 +448,7 @@ impl Sink for Client {
         let now = (self.reply_begun.get() + bytes.len() as u64) / u64::from(completed.max(1));
         self.reply_begun.set(if completed == 0 { now } else { 0 });
         self.reply_bytes.set(lately.max(now));
-        if self.waiting_bytes() > self.waiting_bytes_max.saturating_mul(OVERFULL) {
-            self.give_up();
-        }
+        self.judge();
     }
 
     fn whole(&self, ticket: &mut Ticket, _kind: Kind, reply: BytesMut) {
@@ -448,6 +476,24 @@ impl Sink for Client {
             kind,
             frame,
         });
+    }
+
+    fn bytes(&self, bytes: &[u8]) {
+        self.message(bytes);
+    }
+
+    fn has_room(&self, waker: &Waker) -> bool {
+        if self.hurried.get()
+            || self.gone.get()
+            || self.outbox.borrow().unsent.len() < self.waiting_bytes_max
+        {
+            return true;
+        }
+        let mut stopped = self.no_room.borrow_mut();
+        if !stopped.iter().any(|known| known.will_wake(waker)) {
+            stopped.push(waker.clone());
+        }
+        false
     }
 
     fn lost(&self, ticket: Ticket, loss: &Loss) {

@@ -61,6 +61,9 @@ impl Session {
     /// The long way: whatever has consequences for the session, and whatever cannot go now.
     pub(super) fn handle(&mut self, asked: Asked<'_>) -> Result<Step, End> {
         let verdict = asked.verdict;
+        if let Some(side) = self.replica_of {
+            return self.as_replica(side, asked);
+        }
         if self.transaction.is_some() {
             return self.in_transaction(asked);
         }
@@ -92,9 +95,7 @@ impl Session {
                 Ok(self.answer(text.as_bytes()))
             }
             Effect::ClientReply => self.client_reply(asked),
-            Effect::Replicate => {
-                Ok(self.refuse_here("replication through this proxy is not available yet"))
-            }
+            Effect::Replicate => self.replicate(asked),
         }
     }
 

@@ -216,6 +216,7 @@ impl Session {
         self.transaction.is_some()
             || self.watch != Watch::Off
             || self.frames.is_on()
+            || self.replica_of.is_some()
             || self.client.replies() == Replies::SkipOne
     }
 

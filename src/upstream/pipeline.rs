@@ -41,6 +41,8 @@ pub struct Pipeline<S: Sink> {
     /// Entries at the end of `owed` whose requests have not left.
     leaving: Cell<usize>,
     mode: RefCell<Mode<S>>,
+    /// The one session it belongs to, if it does: what that has no room for is not read.
+    owner: RefCell<Option<Rc<S>>>,
     state: Cell<State>,
     /// The task in [`Pipeline::drive`].
     driver: RefCell<Option<Waker>>,
@@ -82,6 +84,7 @@ impl<S: Sink> Pipeline<S> {
             owed: RefCell::default(),
             outstanding: Cell::new(0),
             mode: RefCell::new(Mode::Replies),
+            owner: RefCell::default(),
             state: Cell::new(State::Up),
             driver: RefCell::default(),
             waiting: RefCell::default(),
@@ -157,6 +160,12 @@ impl<S: Sink> Pipeline<S> {
         *self.mode.borrow_mut() = mode;
     }
 
+    /// Gives it to one session, or takes it from the one that had it.
+    pub fn set_owner(&self, owner: Option<&Rc<S>>) {
+        *self.owner.borrow_mut() = owner.map(Rc::clone);
+        self.wake_driver();
+    }
+
     /// Closes once nothing is owed.
     pub fn retire(&self) {
         if self.state.get() == State::Up {
@@ -214,6 +223,11 @@ impl<S: Sink> Pipeline<S> {
             && self.unsent.borrow().is_empty()
         {
             return Poll::Ready(Ok(Turn::Retired));
+        }
+        if let Some(owner) = &*self.owner.borrow()
+            && !owner.has_room(cx.waker())
+        {
+            return Poll::Pending;
         }
         ready!(self.stream.poll_read_ready(cx))?;
         Poll::Ready(Ok(Turn::Readable))
@@ -275,13 +289,14 @@ impl<S: Sink> Pipeline<S> {
 
     fn received(&self, reader: &mut Reader, mut bytes: &[u8], at: Instant) -> Result<(), Loss> {
         while !bytes.is_empty() {
-            let owner = match &*self.mode.borrow() {
-                Mode::Frames(owner) => Some(Rc::clone(owner)),
-                Mode::Replies => None,
-            };
-            let used = match owner {
-                Some(owner) => self.frame(reader, bytes, &owner)?,
-                None => self.replies(reader, bytes, at)?,
+            let mode = self.mode.borrow().clone();
+            let used = match mode {
+                Mode::Replies => self.replies(reader, bytes, at)?,
+                Mode::Frames(owner) => self.frame(reader, bytes, &owner)?,
+                Mode::Bytes(owner) => {
+                    owner.bytes(bytes);
+                    bytes.len()
+                }
             };
             bytes = &bytes[used..];
         }
@@ -365,9 +380,11 @@ impl<S: Sink> Pipeline<S> {
         for Owed { sink, ticket, .. } in self.owed.take() {
             sink.lost(ticket, loss);
         }
-        if let Mode::Frames(owner) = self.mode.replace(Mode::Replies) {
-            owner.ended(self.number, loss);
+        match self.mode.replace(Mode::Replies) {
+            Mode::Frames(owner) | Mode::Bytes(owner) => owner.ended(self.number, loss),
+            Mode::Replies => {}
         }
+        self.owner.take();
         for waker in self.waiting.take() {
             waker.wake();
         }

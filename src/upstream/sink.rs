@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::task::Waker;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -30,10 +31,17 @@ pub trait Sink: 'static {
     /// A frame on a connection in [`Mode::Frames`].
     fn frame(&self, connection: u64, kind: Kind, frame: BytesMut);
 
+    /// Bytes on a connection in [`Mode::Bytes`].
+    fn bytes(&self, bytes: &[u8]);
+
+    /// Whether more may be handed to it. If not, `waker` is woken when it may; until then a connection that it owns is
+    /// not read.
+    fn has_room(&self, waker: &Waker) -> bool;
+
     /// The connection is gone and the replies of `ticket` will not come: they are ambiguous.
     fn lost(&self, ticket: Self::Ticket, loss: &Loss);
 
-    /// A connection in [`Mode::Frames`] is gone.
+    /// A connection in [`Mode::Frames`] or [`Mode::Bytes`] is gone.
     fn ended(&self, connection: u64, loss: &Loss);
 }
 
@@ -66,13 +74,24 @@ pub enum Loss {
 }
 
 /// How incoming frames are understood.
-#[derive(Debug)]
 pub enum Mode<S> {
     /// Each frame is the reply to the oldest request.
     Replies,
     /// Frames belong to the one session that owns the connection, which finds out by itself what they are
     /// (subscriptions, MONITOR, tracking).
     Frames(Rc<S>),
+    /// Whatever comes belongs to the one session that owns the connection (a replica's).
+    Bytes(Rc<S>),
+}
+
+impl<S> Clone for Mode<S> {
+    fn clone(&self) -> Mode<S> {
+        match self {
+            Mode::Replies => Mode::Replies,
+            Mode::Frames(owner) => Mode::Frames(Rc::clone(owner)),
+            Mode::Bytes(owner) => Mode::Bytes(Rc::clone(owner)),
+        }
+    }
 }
 
 /// A buffer for reading that all connections of a worker share: an idle connection holds none.
