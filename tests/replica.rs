@@ -62,3 +62,32 @@ fn a_replicas_connection_takes_no_commands() {
     assert!(refused.call(&["PSYNC", "?", "-1"]).is_error("READONLY"));
     assert!(refused.call(&["SYNC"]).is_error("READONLY"));
 }
+
+#[test]
+fn wait_is_about_the_sessions_own_writes_whichever_connection_they_took() {
+    for lanes in ["auto", "off"] {
+        let (source, target) = (RedisServer::start(), RedisServer::start());
+        let port = source.addr().port().to_string();
+        let replica = RedisServer::options()
+            .arguments(&["--replicaof", "127.0.0.1", &port])
+            .start();
+        let sidecar = Sidecar::new()
+            .source(&source)
+            .target(&target)
+            .set("proxy.lanes", lanes)
+            .start();
+        let mut app = Client::connect(sidecar.addr("app"));
+        app.call(&["SET", "k", "1"]);
+        assert!(eventually(LONG, || has(&replica, "k", "1")));
+        assert_eq!(app.call(&["WAIT", "1", "5000"]), Reply::Integer(1));
+        // A replica that takes nothing in cannot have what is written now, by whichever connection.
+        replica.stop();
+        let mut fresh = Client::connect(sidecar.addr("app"));
+        for session in [&mut app, &mut fresh] {
+            assert_eq!(session.call(&["SET", "k", "2"]), Reply::ok());
+            assert_eq!(session.call(&["WAIT", "1", "50"]), Reply::Integer(0));
+        }
+        replica.cont();
+        assert_eq!(fresh.call(&["WAIT", "1", "5000"]), Reply::Integer(1));
+    }
+}

@@ -80,13 +80,11 @@ impl Session {
         };
         let answers_number = asked.request.name().len() >= 4
             && asked.request.name()[..4].eq_ignore_ascii_case(b"WAIT");
-        if answers_number && !self.sides.pinned {
-            // WAIT is about the writes of its own connection. These came on a lane; a write of no consequence on this
-            // one stands behind them all. From now on the session writes here.
-            self.sides.pinned = true;
-            let barrier = encode::command_vec(&[b"PUBLISH", b"__handover:wait", b""]);
+        if answers_number {
+            // WAIT is about what was written before the last command of its own connection. The session's writes came
+            // on a lane and have been answered; a command on this connection makes WAIT cover them.
             let ticket = self.own_ticket(Handling::Swallow);
-            self.append_as(&pipeline, side, &barrier, ticket);
+            self.append_unflushed(&pipeline, &encode::command_vec(&[b"PING"]), ticket);
         }
         self.count(side, asked.verdict.class);
         let number = self.client.number(1);
