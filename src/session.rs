@@ -20,6 +20,7 @@ mod reply;
 mod route;
 mod runs;
 mod scripts;
+mod tracking;
 mod transaction;
 mod who;
 mod worker;
@@ -27,6 +28,7 @@ mod worker;
 pub use audit::AuditLog;
 pub use cursor::Cursors;
 pub use scripts::Scripts;
+pub use tracking::Redirects;
 pub use worker::{Arrival, Settings, Shared, Sharing, run_worker};
 
 use std::sync::Arc;

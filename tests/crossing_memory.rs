@@ -200,3 +200,74 @@ fn what_is_monitored_is_the_new_side() {
         seen_until("\"after\"");
     });
 }
+
+/// A session that hears of what became invalid for another, in `protocol`.
+fn listener_and_reader(world: &World, protocol: &str) -> (Client, Client) {
+    let (mut listener, mut reader) = (world.app(), world.app());
+    listener.call(&["HELLO", protocol]);
+    let Reply::Integer(id) = listener.call(&["CLIENT", "ID"]) else {
+        panic!("no id")
+    };
+    if protocol == "2" {
+        listener.call(&["SUBSCRIBE", "__redis__:invalidate"]);
+    }
+    assert_eq!(
+        reader.call(&["CLIENT", "TRACKING", "ON", "REDIRECT", &id.to_string()]),
+        Reply::ok()
+    );
+    (listener, reader)
+}
+
+#[test]
+fn redirected_invalidations_reach_the_session_they_are_redirected_to() {
+    for (lanes, protocol) in [("auto", "2"), ("auto", "3"), ("off", "2"), ("off", "3")] {
+        let world = World::with("proxy.lanes", lanes);
+        let (mut listener, mut reader) = listener_and_reader(&world, protocol);
+        let mut writer = world.app();
+        let everything = if protocol == "2" { "*-1\r\n" } else { "_\r\n" };
+        let invalidates = |listener: &mut Client, key: &str| {
+            let push = String::from_utf8(listener.read_raw_reply()).unwrap();
+            assert!(
+                push.contains("invalidate") && push.contains(key),
+                "{key}: {push}"
+            );
+        };
+        reader.call(&["GET", "k"]);
+        writer.call(&["SET", "k", "1"]);
+        invalidates(&mut listener, "$1\r\nk\r\n");
+        world.cut_over();
+        invalidates(&mut listener, everything);
+        reader.call(&["GET", "k"]);
+        writer.call(&["SET", "k", "2"]);
+        invalidates(&mut listener, "$1\r\nk\r\n");
+        world.roll_back();
+        invalidates(&mut listener, everything);
+        reader.call(&["GET", "k"]);
+        writer.call(&["SET", "k", "3"]);
+        invalidates(&mut listener, "$1\r\nk\r\n");
+        listener.send(&["PING", "still there"]);
+        let pong = String::from_utf8(listener.read_raw_reply()).unwrap();
+        assert!(pong.contains("still there"), "{pong}");
+    }
+}
+
+#[test]
+fn a_session_whose_invalidations_would_be_lost_is_closed() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let sidecar = Sidecar::new()
+        .source(&source)
+        .target(&target)
+        .expect_warning("redirects to a connection that is gone")
+        .start();
+    sidecar.admin().migrate_until_ready();
+    let mut elsewhere = source.client();
+    let Reply::Integer(id) = elsewhere.call(&["CLIENT", "ID"]) else {
+        panic!("no id")
+    };
+    let mut reader = Client::connect(sidecar.addr("app"));
+    reader.call(&["HELLO", "3"]);
+    reader.call(&["CLIENT", "TRACKING", "ON", "REDIRECT", &id.to_string()]);
+    sidecar.admin().must_cut_over();
+    let farewell = String::from_utf8(reader.read_to_close()).unwrap();
+    assert!(farewell.contains("CLIENT TRACKING redirects"), "{farewell}");
+}

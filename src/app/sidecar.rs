@@ -48,6 +48,7 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         table: Arc::new(ArcSwap::from_pointee(table)),
         audit: Arc::new(AuditLog::new(settings.audit)),
         scripts: Arc::new(Scripts::new(settings.proxy.limits.script_bytes)),
+        redirects: Arc::default(),
         cursors: Arc::new(Cursors::new(settings.proxy.limits.cursors)),
     };
     let (trigger, signal) = shutdown::channel();

@@ -2,7 +2,6 @@
 //! on, the command is ended there with CLIENT UNBLOCK and issued again with the time that is left. If it was served in
 //! that instant, its reply is delivered: an element that was popped is never popped for nobody.
 
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -53,9 +52,6 @@ enum Release {
     /// It was issued again, and is not known to have been read.
     Reissued,
 }
-
-/// How long after an unsuccessful CLIENT UNBLOCK it is tried again: the command may not have reached the server yet.
-const UNBLOCK_AGAIN: Duration = Duration::from_millis(1);
 
 impl Session {
     /// A command that blocks.
@@ -190,11 +186,7 @@ impl Session {
                 .gate
                 .complain(format!("CLIENT UNBLOCK was refused on the {side}: {text}"));
         }
-        let client = Rc::clone(&self.client);
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(UNBLOCK_AGAIN).await;
-            client.signal();
-        });
+        self.look_again();
     }
 
     /// The answer to what was sent ahead of a command that was issued again: it has been read.

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::private::Private;
 use super::relay::{End, Session, Watch};
@@ -56,6 +57,9 @@ impl Part {
     }
 }
 
+/// How soon it is looked again whether a command that was not found blocked is by now, and the like.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 impl Session {
     /// Does what is left to do for the present policy.
     pub(super) fn advance(&mut self) -> Result<(), End> {
@@ -92,6 +96,15 @@ impl Session {
         Ok(())
     }
 
+    /// Has the session look again after a moment: what it waits for tells nobody when it comes about.
+    pub(super) fn look_again(&self) {
+        let client = Rc::clone(&self.client);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            client.signal();
+        });
+    }
+
     /// Whether the session still stands on the other side than `side`.
     pub(super) fn is_left_behind(&self, side: Side) -> bool {
         self.part.is_some() && self.sides.private(side.other()).is_some()
@@ -104,7 +117,10 @@ impl Session {
         }
         if self.sides.ahead().is_none() {
             match self.open_ahead(side) {
-                Ok(Some(ahead)) => self.set_ahead(ahead),
+                Ok(Some(ahead)) => {
+                    self.set_ahead(ahead);
+                    self.announce_twin(side);
+                }
                 Ok(None) => return false,
                 Err(error) => {
                     self.worker.gate.complain(format!(
@@ -128,16 +144,18 @@ impl Session {
                     "its state could not be moved to the {side}"
                 )));
             };
-            self.cross(side, new);
+            self.cross(side, new)?;
         }
         Ok(self.wait_on(side))
     }
 
-    fn cross(&mut self, side: Side, new: Private) {
-        if self.frames.is_on() {
-            self.cross_frames(&new);
-        }
+    fn cross(&mut self, side: Side, new: Private) -> Result<(), End> {
         let old = self.sides.take_private(side.other());
+        if self.frames.is_on() {
+            self.cross_frames(&new)?;
+        }
+        let left = old.as_ref().and_then(|old| old.pipeline.client_id());
+        self.tell_to_invalidate(side, left);
         let pipeline = Rc::clone(&new.pipeline);
         self.sides.set_private(new);
         if self.watch == Watch::On {
@@ -148,6 +166,7 @@ impl Session {
         if let Some(old) = old {
             old.pipeline.retire();
         }
+        Ok(())
     }
 
     /// Has a released command wait on `side`, where the session has its connection.

@@ -1,11 +1,18 @@
 //! The bytes of frames that a session with messages must tell apart, or makes itself. Pure.
 
-use super::route::Asked;
 use crate::command::Subscription;
 use crate::resp::encode::{self, Protocol};
 
 /// What a tracking client must forget: everything.
 pub(super) const INVALIDATE_ALL: &[u8] = b">2\r\n$10\r\ninvalidate\r\n_\r\n";
+/// The same, as a message to a session that others redirect to.
+pub(super) const INVALIDATE_ALL_RESP2: &[u8] =
+    b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*-1\r\n";
+/// Where that message is expected.
+pub(super) const INVALIDATION_CHANNEL: &[u8] = b"__redis__:invalidate";
+/// A session that switched tracking on too often.
+pub(super) const TOO_MUCH_TRACKING: &[u8] =
+    b"-ERR handover: too many CLIENT TRACKING ON in one session\r\n";
 /// A session with more subscriptions than it may have.
 pub(super) const TOO_MANY: &[u8] =
     b"-ERR handover: too many subscriptions in one session; limit subscriptions\r\n";
@@ -30,14 +37,6 @@ pub(super) fn index(kind: Subscription) -> usize {
         Subscription::Pattern => 1,
         Subscription::Shard => 2,
     }
-}
-
-pub(super) fn tracking(asked: Asked<'_>) -> Option<Vec<u8>> {
-    let on = asked
-        .request
-        .argument(2)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"ON"));
-    on.then(|| asked.frame().to_vec())
 }
 
 /// `+1700000000.123456 [0 127.0.0.1:1234] "GET" "k"`.

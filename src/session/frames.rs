@@ -8,12 +8,13 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::frame_text::{
-    INVALIDATE_ALL, TOO_MANY, Words, index, is_line, is_monitor_line, line_request, tracking,
+    TOO_MANY, TOO_MUCH_TRACKING, Words, index, is_line, is_monitor_line, line_request,
 };
 use super::private::{Got, Private};
 use super::relay::{End, Park, Session};
-use super::reply::{Handling, Shown, Ticket};
+use super::reply::{Handling, Purpose, Shown, Ticket};
 use super::route::{Asked, Step};
+use super::tracking::{Replay, Tracking};
 use crate::command::{Effect, Subscription};
 use crate::gate::Intent;
 use crate::metrics::Gauge;
@@ -27,10 +28,12 @@ pub(super) struct Frames {
     connection: Option<u64>,
     /// Channels, patterns, shard channels.
     subscriptions: [BTreeSet<Vec<u8>>; 3],
+    /// Its invalidations go to a connection that cannot be found on the other side.
+    unmovable: bool,
     /// MONITOR was sent.
     monitor: bool,
-    /// CLIENT TRACKING, as it was sent.
-    tracking: Option<Vec<u8>>,
+    /// CLIENT TRACKING, as it was asked for.
+    pub(super) tracking: Tracking,
     /// What the connection owes, oldest first.
     expected: VecDeque<Expected>,
     /// The line between the sides.
@@ -100,11 +103,16 @@ impl Frames {
     /// Nothing is prepared on the other side any more.
     pub(super) fn forget_line(&mut self) {
         self.line = Line::default();
+        self.unmovable = false;
     }
 
-    /// What must be sent on a fresh connection to have the same messages there.
-    fn replay(&self) -> Vec<u8> {
-        let mut out = self.tracking.clone().unwrap_or_default();
+    /// Whether the session is subscribed to `channel`.
+    pub(super) fn hears(&self, channel: &[u8]) -> bool {
+        self.subscriptions[index(Subscription::Channel)].contains(channel)
+    }
+
+    /// What must be sent on a fresh connection, behind `out`, to have the same messages there.
+    fn replay(&self, mut out: Vec<u8>) -> Vec<u8> {
         for (names, command) in
             self.subscriptions
                 .iter()
@@ -145,6 +153,14 @@ impl Session {
         {
             return Ok(self.answer(TOO_MANY));
         }
+        let tracks = asked.verdict.effect == Effect::ClientTracking;
+        if tracks && self.frames.tracking.is_asked() {
+            self.client.signal_when_answered();
+            return Ok(Step::Parked(Park::Order));
+        }
+        if tracks && !self.frames.tracking.has_room() {
+            return Ok(self.answer(TOO_MUCH_TRACKING));
+        }
         let pipeline = match self.private_connection(side)? {
             Got::Connection(pipeline) => pipeline,
             Got::Park(park) => return Ok(Step::Parked(park)),
@@ -173,12 +189,17 @@ impl Session {
                 kind,
             },
             effect => {
-                match effect {
-                    Effect::Monitor => self.frames.monitor = true,
-                    Effect::ClientTracking => self.frames.tracking = tracking(asked),
-                    _ => {}
-                }
-                let handling = Handling::Relay;
+                let handling = match effect {
+                    Effect::ClientTracking => {
+                        self.frames.tracking.ask(asked.frame());
+                        Handling::Show(Purpose::Tracking)
+                    }
+                    Effect::Monitor => {
+                        self.frames.monitor = true;
+                        Handling::Relay
+                    }
+                    _ => Handling::Relay,
+                };
                 Expected::Reply(Ticket {
                     number,
                     handling,
@@ -198,6 +219,10 @@ impl Session {
             return self.frame_ahead(frame);
         }
         if !self.frames.is_on_connection(connection) {
+            // Another session redirects its invalidations to this one.
+            if kind == Kind::Push && self.sides.is_private(connection) {
+                self.client.message(frame);
+            }
             return Ok(());
         }
         if self.frames.line.old_side == Drawn::Asked
@@ -320,8 +345,23 @@ impl Session {
             return true;
         };
         if self.frames.line.new_side == Drawn::No {
+            let side = ahead.key.side;
+            let tracking = match self.replay_tracking(side) {
+                Replay::With(requests) => requests,
+                Replay::NotYet => {
+                    self.look_again();
+                    return false;
+                }
+                Replay::Never => {
+                    self.frames.unmovable = true;
+                    return true;
+                }
+            };
+            let Some(ahead) = self.sides.ahead() else {
+                return true;
+            };
             self.watch_frames(&ahead.pipeline);
-            ahead.pipeline.append_unowed(&self.frames.replay());
+            ahead.pipeline.append_unowed(&self.frames.replay(tracking));
             ahead.pipeline.append_unowed(&line_request());
             ahead.pipeline.flush();
             self.frames.line.new_side = Drawn::Asked;
@@ -344,7 +384,7 @@ impl Session {
             line.old_side = Drawn::Asked;
             line.new_side = Drawn::Asked;
         }
-        line.old_side == Drawn::Yes && line.new_side == Drawn::Yes
+        self.frames.unmovable || line.old_side == Drawn::Yes && line.new_side == Drawn::Yes
     }
 
     fn frame_ahead(&mut self, frame: &[u8]) -> Result<(), End> {
@@ -370,7 +410,13 @@ impl Session {
     }
 
     /// The prepared connection is the session's now: what it sent behind the line is delivered.
-    pub(super) fn cross_frames(&mut self, new: &Private) {
+    pub(super) fn cross_frames(&mut self, new: &Private) -> Result<(), End> {
+        if self.frames.unmovable {
+            return Err(End::Failed(
+                "CLIENT TRACKING redirects to a connection that is gone, or not this proxy's"
+                    .to_owned(),
+            ));
+        }
         self.frames.connection = Some(new.pipeline.number());
         let line = std::mem::take(&mut self.frames.line);
         if self.frames.monitor {
@@ -380,12 +426,10 @@ impl Session {
             self.frames.expect_reply(ticket);
             new.pipeline.flush();
         }
-        if self.frames.tracking.is_some() && self.who.protocol == Protocol::Resp3 {
-            self.client.message(INVALIDATE_ALL);
-        }
         for frame in line.held {
             self.client.message(&frame);
         }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::CredentialMapping;
 use super::reply::Client;
 use super::scripts::Scripts;
+use super::tracking::Redirects;
 use super::who::twin;
 use crate::gate::{Local, Obligation, Participant, Policy, Stage};
 use crate::terms::Side;
@@ -25,8 +26,9 @@ pub(super) struct LanesPart {
     active: Cell<Side>,
     /// When another became active.
     crossed_at: Rc<Cell<Option<Instant>>>,
-    /// To be loaded on the other side, where this worker does that.
-    scripts: Option<Arc<Scripts>>,
+    /// What one worker does for all: scripts are loaded on the other side, and what connections are called there is
+    /// forgotten in the end.
+    for_all: Option<(Arc<Scripts>, Arc<Redirects>)>,
     /// The first script that has not been loaded there.
     script: Cell<u64>,
 }
@@ -36,7 +38,7 @@ impl LanesPart {
         gate: &Rc<Local>,
         lanes: &Rc<Lanes<Client>>,
         credentials: Vec<CredentialMapping>,
-        scripts: Option<Arc<Scripts>>,
+        for_all: Option<(Arc<Scripts>, Arc<Redirects>)>,
     ) -> Rc<LanesPart> {
         let active = Cell::new(gate.policy().active);
         Rc::new(LanesPart {
@@ -45,7 +47,7 @@ impl LanesPart {
             credentials,
             active,
             crossed_at: Rc::default(),
-            scripts,
+            for_all,
             script: Cell::new(0),
         })
     }
@@ -57,7 +59,7 @@ impl LanesPart {
 
     /// Loads the scripts that came since the last time.
     fn load_scripts(&self, other: Side) {
-        let Some(scripts) = &self.scripts else {
+        let Some((scripts, _)) = &self.for_all else {
             return;
         };
         let next = scripts.next();
@@ -132,6 +134,9 @@ impl Participant for LanesPart {
             Stage::Aligning => self.load_scripts(policy.active.other()),
             Stage::Moving => self.crossed_at.set(Some(Instant::now())),
             Stage::Open => {
+                if let Some((_, redirects)) = &self.for_all {
+                    redirects.clear();
+                }
                 let left = self.active.replace(policy.active);
                 if left != policy.active {
                     self.lanes.leave(left);

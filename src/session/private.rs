@@ -77,6 +77,14 @@ impl Sides {
             .is_some_and(|ahead| ahead.pipeline.number() == connection)
     }
 
+    /// Whether `connection` is one of the session's own.
+    pub(super) fn is_private(&self, connection: u64) -> bool {
+        self.private
+            .iter()
+            .flatten()
+            .any(|private| private.pipeline.number() == connection)
+    }
+
     /// The private connection to `side`.
     pub(super) fn private(&self, side: Side) -> Option<&Private> {
         self.private[side.index()].as_ref()

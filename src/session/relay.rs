@@ -277,6 +277,7 @@ impl Session {
                     Purpose::Blocked => self.unblocked(number, &reply),
                     Purpose::Unblock => self.unblock_answered(&reply),
                     Purpose::Borrowed => self.give_back(number, &reply),
+                    Purpose::Tracking => self.tracking_answered(number, &reply),
                     Purpose::Cursor => self.cursor_given(number, &reply),
                     Purpose::Prepared => self.waits_again(),
                     Purpose::ClientReply(wanted) => {

@@ -63,6 +63,8 @@ pub(super) enum Purpose {
     Borrowed,
     /// The last reply of what was sent ahead on a connection to the other side.
     Prepared,
+    /// CLIENT TRACKING.
+    Tracking,
     /// SCAN or its like, whose reply brings a cursor.
     Cursor,
     /// What stands for CLIENT REPLY.

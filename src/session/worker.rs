@@ -16,6 +16,7 @@ use super::lanes_part::LanesPart;
 use super::relay::Session;
 use super::reply::Client;
 use super::scripts::{Known, Scripts};
+use super::tracking::Redirects;
 use super::{CredentialMapping, Limits, ListenerSettings};
 use crate::command::Table;
 use crate::gate::{Gate, Local};
@@ -65,6 +66,8 @@ pub struct Shared {
     pub scripts: Arc<Scripts>,
     /// Where iterations go on.
     pub cursors: Arc<Cursors>,
+    /// Where invalidations go on.
+    pub redirects: Arc<Redirects>,
 }
 
 /// An accepted connection on its way to a worker.
@@ -86,6 +89,7 @@ pub(super) struct Worker {
     pub(super) scripts: Arc<Scripts>,
     pub(super) known_scripts: Known,
     pub(super) cursors: Arc<Cursors>,
+    pub(super) redirects: Arc<Redirects>,
     /// When the active side last changed.
     pub(super) crossed_at: Rc<Cell<Option<Instant>>>,
     pub(super) limits: Limits,
@@ -126,8 +130,9 @@ pub async fn run_worker(
         Arc::clone(&metrics),
     );
     // One worker does for all what need not be done by each.
-    let scripts = (number == 0).then(|| Arc::clone(&shared.scripts));
-    let lanes_part = LanesPart::new(&gate, &lanes, settings.credentials.clone(), scripts);
+    let for_all =
+        (number == 0).then(|| (Arc::clone(&shared.scripts), Arc::clone(&shared.redirects)));
+    let lanes_part = LanesPart::new(&gate, &lanes, settings.credentials.clone(), for_all);
     let _membership = gate.join(&lanes_part);
     let worker = Rc::new(Worker {
         gate: Rc::clone(&gate),
@@ -138,6 +143,7 @@ pub async fn run_worker(
         scripts: shared.scripts,
         known_scripts: Known::default(),
         cursors: shared.cursors,
+        redirects: shared.redirects,
         crossed_at: lanes_part.crossed_at(),
         limits: settings.limits,
         sharing: settings.sharing,

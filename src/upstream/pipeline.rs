@@ -305,6 +305,9 @@ impl<S: Sink> Pipeline<S> {
 
     /// Hands on what of `bytes` belongs to the oldest entry.
     fn replies(&self, reader: &mut Reader, bytes: &[u8], at: Instant) -> Result<usize, Loss> {
+        if reader.is_at_push(bytes) {
+            return self.push(reader, bytes);
+        }
         let mut owed = self.owed.borrow_mut();
         let Some(oldest) = owed.front_mut() else {
             return Err(Loss::Protocol("a reply that nobody asked for".to_owned()));
@@ -345,6 +348,16 @@ impl<S: Sink> Pipeline<S> {
                     received: at,
                 },
             );
+        }
+        Ok(used)
+    }
+
+    /// A push that the connection's session did not ask for by itself: another one redirects its invalidations here.
+    /// On a shared connection nobody can have meant it.
+    fn push(&self, reader: &mut Reader, bytes: &[u8]) -> Result<usize, Loss> {
+        let (used, whole) = reader.collect(bytes)?;
+        if let (Some((kind, frame)), Some(owner)) = (whole, &*self.owner.borrow()) {
+            owner.frame(self.number, kind, frame);
         }
         Ok(used)
     }

@@ -14,11 +14,20 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Takes at most `count` frames from the front of `bytes`: (bytes used, frames that end in them).
+    /// Whether `bytes`, which come next, go on with a push, or begin one.
+    pub(super) fn is_at_push(&self, bytes: &[u8]) -> bool {
+        match self.scanner.kind() {
+            Some(kind) => kind == Kind::Push,
+            None => bytes.first() == Some(&b'>'),
+        }
+    }
+
+    /// Takes at most `count` frames from the front of `bytes`, up to a push: (bytes used, frames that end in them).
+    /// What [`Reader::is_at_push`] must be collected instead.
     pub(super) fn run(&mut self, bytes: &[u8], count: u32) -> Result<(usize, u32), Loss> {
         let mut used = 0;
         let mut completed = 0;
-        while completed < count && used < bytes.len() {
+        while completed < count && used < bytes.len() && !self.is_at_push(&bytes[used..]) {
             match self.scan(&bytes[used..])? {
                 Progress::Frame {
                     kind: Kind::Push, ..

@@ -85,6 +85,11 @@ enum Step {
 }
 
 impl Scanner {
+    /// What the frame is that has begun and not ended.
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
     /// Takes bytes up to the end of at most one frame. What follows that end is for the next call.
     pub fn scan(&mut self, input: &[u8]) -> Result<Progress, ProtocolError> {
         let mut at = 0;
