@@ -8,8 +8,9 @@ use bytes::BytesMut;
 
 use super::private::Got;
 use super::relay::{End, Park, Session};
-use super::reply::{Client, Handling, Purpose, Ticket};
+use super::reply::Client;
 use super::route::{Asked, Step};
+use super::ticket::{Handling, Purpose, Ticket};
 use crate::command::blocking::{Limit, time_limit, with_time_left};
 use crate::gate::Intent;
 use crate::metrics::Gauge;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::relay::{End, Park, Session};
-use super::reply::{Handling, Purpose};
 use super::route::{Asked, Step};
+use super::ticket::{Handling, Purpose};
 use crate::gate::ReadRoute;
 use crate::terms::{ListenerId, Side};
 use crate::upstream::LaneState;

@@ -12,8 +12,8 @@ use super::frame_text::{
 };
 use super::private::{Got, Private};
 use super::relay::{End, Park, Session};
-use super::reply::{Handling, Purpose, Shown, Ticket};
 use super::route::{Asked, Step};
+use super::ticket::{Handling, Purpose, Shown, Ticket};
 use super::tracking::{Replay, Tracking};
 use crate::command::{Effect, Subscription};
 use crate::gate::Intent;

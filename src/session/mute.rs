@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::relay::{End, Park, Session};
-use super::reply::{Handling, Purpose};
 use super::route::{Asked, Step};
+use super::ticket::{Handling, Purpose};
 use crate::gate::Intent;
 use crate::resp::encode;
 

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 
 use super::crossing::Part;
 use super::relay::{End, Park, Session, Watch};
-use super::reply::{Client, Handling, Ticket};
+use super::reply::Client;
+use super::ticket::{Handling, Ticket};
 use super::worker::Sharing;
 use crate::metrics::Gauge;
 use crate::terms::Side;

@@ -7,8 +7,9 @@ use crate::resp::encode;
 use crate::resp::reply::{Kind, Progress, Scanner};
 use crate::resp::request::{self, Request, Scanned};
 use crate::session::relay::Session;
-use crate::session::reply::{Client, Handling};
+use crate::session::reply::Client;
 use crate::session::route::Asked;
+use crate::session::ticket::Handling;
 use crate::terms::Side;
 use crate::upstream::Pipeline;
 
