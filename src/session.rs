@@ -20,6 +20,7 @@ mod reply;
 mod route;
 mod runs;
 mod scripts;
+mod second_side;
 mod ticket;
 mod tracking;
 mod transaction;

@@ -4,7 +4,7 @@
 
 mod kit;
 
-use kit::{Client, RedisServer, Reply, Sidecar};
+use kit::{Client, Listener, RedisServer, Reply, Sidecar};
 
 fn in_both_modes(test: impl Fn(&RedisServer, &Sidecar)) {
     for lanes in ["auto", "off"] {
@@ -121,4 +121,70 @@ fn who_must_authenticate_first_cannot_switch_replies_off() {
     let mut app = app(&sidecar);
     assert!(app.call(&["CLIENT", "REPLY", "OFF"]).is_error("NOAUTH"));
     assert!(app.call(&["GET", "k"]).is_error("NOAUTH"));
+}
+
+#[test]
+fn both_sides_judge_a_password_where_reads_and_writes_part() {
+    let source = RedisServer::options()
+        .user("app on >a ~* &* +@all")
+        .user("here on >h ~* &* +@all")
+        .start();
+    let target = RedisServer::options()
+        .user("app on >a ~* &* +@all")
+        .user("there on >t ~* &* +@all")
+        .start();
+    let sidecar = Sidecar::new()
+        .source(&source)
+        .target(&target)
+        .listener("split", Listener::new().reads("target"))
+        .expect_warning("the target refused what the source had accepted")
+        .start();
+    source.client().call(&["SET", "k", "of the source"]);
+    target.client().call(&["SET", "k", "of the target"]);
+    let mut app = Client::connect(sidecar.addr("split"));
+    assert!(
+        app.call(&["AUTH", "here", "h"]).is_error("WRONGPASS"),
+        "unknown there"
+    );
+    assert!(
+        app.call(&["AUTH", "there", "t"]).is_error("WRONGPASS"),
+        "unknown here"
+    );
+    assert_eq!(app.call(&["ACL", "WHOAMI"]), Reply::bulk("default"));
+    for request in [
+        &["AUTH", "app", "a"][..],
+        &["HELLO", "2", "AUTH", "app", "a"],
+    ] {
+        assert!(!matches!(app.call(request), Reply::Error(_)), "{request:?}");
+        assert_eq!(app.call(&["ACL", "WHOAMI"]), Reply::bulk("app"));
+    }
+    let replies = app.pipeline(&[
+        &["GET", "k"],
+        &["SET", "k", "written"],
+        &["GET", "k"],
+        &["MULTI"],
+        &["GET", "k"],
+        &["EXEC"],
+        &["GET", "k"],
+    ]);
+    assert_eq!(replies[0], Reply::bulk("of the target"));
+    assert_eq!(replies[1], Reply::ok());
+    assert_eq!(replies[2], Reply::bulk("of the target"));
+    assert_eq!(
+        replies[5],
+        Reply::bulks(&["written"]),
+        "whole, on the source"
+    );
+    assert_eq!(replies[6], Reply::bulk("of the target"));
+    let mut stateful = Client::connect(sidecar.addr("split"));
+    stateful.call(&["CLIENT", "SETNAME", "stateful"]);
+    let refused = stateful.call(&["AUTH", "here", "h"]);
+    assert!(refused.is_error("WRONGPASS"), "{refused:?}");
+    // Its name is on a connection that is somebody else now: it must begin anew.
+    stateful.read_to_close();
+    assert!(
+        app.call(&["CLIENT", "TRACKING", "ON"])
+            .is_error("ERR handover"),
+        "which side would tell?"
+    );
 }

@@ -136,6 +136,11 @@ impl Session {
         if self.worker.gate.policy().stage.holds_writes() {
             return Ok(self.hold());
         }
+        if asked.verdict.effect == Effect::ClientTracking && self.side_of_reads_alone().is_some() {
+            return Ok(self.refuse_here(
+                "CLIENT TRACKING is not available where reads and writes go to different sides",
+            ));
+        }
         let side = match self.admit(asked, Intent::Stay) {
             Ok((side, _)) => side,
             Err(step) => return Ok(step),

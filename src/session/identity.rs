@@ -19,9 +19,11 @@ use crate::terms::{Identity, Secret, Side};
 /// A change that waits for the server's word.
 pub(super) struct Change {
     /// Who the session is if the server agrees.
-    who: Who,
+    pub(super) who: Who,
     /// Where it was asked.
-    side: Side,
+    pub(super) side: Side,
+    /// A password came with it.
+    authenticates: bool,
     /// The session is as new.
     reset: bool,
     /// A name was set with it.
@@ -81,6 +83,18 @@ impl Session {
             self.give_back(number, reply);
             return;
         };
+        if change.authenticates
+            && !reply.starts_with(b"-")
+            && let Some(side) = self.side_of_reads_alone()
+        {
+            self.ask_second(side, number, change, reply);
+            return;
+        }
+        self.take_effect(number, change, reply);
+    }
+
+    /// The change holds, or was refused.
+    pub(super) fn take_effect(&mut self, number: u64, change: Change, reply: &[u8]) {
         if change.reset && !reply.starts_with(b"-") && self.client.replies() != Replies::On {
             self.client.unmute(number);
             self.client.set_replies(Replies::On);
@@ -148,6 +162,11 @@ impl Session {
         let mut change = Change {
             who: self.who_after(&asked.request, asked.verdict.effect),
             side,
+            authenticates: match asked.verdict.effect {
+                Effect::Auth => true,
+                Effect::Hello => auth_position(&asked.request).is_some(),
+                _ => false,
+            },
             reset: false,
             named: asked.verdict.effect == Effect::Hello && sets_name(&asked.request),
         };

@@ -40,10 +40,22 @@ pub(super) struct Private {
 type Outcome = Rc<RefCell<Option<Result<Rc<Pipeline<Client>>, OpenError>>>>;
 
 /// One on its way.
-struct Opening {
+pub(super) struct Opening {
     key: LaneKey,
     outcome: Outcome,
     task: JoinHandle<()>,
+}
+
+impl Opening {
+    /// What it will be.
+    pub(super) fn key(&self) -> &LaneKey {
+        &self.key
+    }
+
+    /// What became of it, once it has ended.
+    pub(super) fn take_outcome(&self) -> Option<Result<Rc<Pipeline<Client>>, OpenError>> {
+        self.outcome.borrow_mut().take()
+    }
 }
 
 impl Drop for Opening {
@@ -184,10 +196,7 @@ impl Session {
             self.sides.opening[side.index()] = Some(self.start_opening(key));
         }
         let opening = &self.sides.opening[side.index()];
-        let Some(outcome) = opening
-            .as_ref()
-            .and_then(|opening| opening.outcome.borrow_mut().take())
-        else {
+        let Some(outcome) = opening.as_ref().and_then(Opening::take_outcome) else {
             return Ok(Got::Park(Park::Connection));
         };
         let Some(opening) = self.sides.opening[side.index()].take() else {
@@ -236,7 +245,7 @@ impl Session {
         }
         let Some(outcome) = self.sides.opening[side.index()]
             .as_ref()
-            .and_then(|opening| opening.outcome.borrow_mut().take())
+            .and_then(Opening::take_outcome)
         else {
             return Ok(None);
         };
@@ -290,7 +299,7 @@ impl Session {
         }
     }
 
-    fn start_opening(&self, key: LaneKey) -> Opening {
+    pub(super) fn start_opening(&self, key: LaneKey) -> Opening {
         let outcome = Rc::new(RefCell::new(None));
         let task = tokio::task::spawn_local({
             let (lanes, client) = (Rc::clone(&self.worker.lanes), Rc::clone(&self.client));

@@ -17,6 +17,7 @@ use super::cursor::Iterations;
 use super::frames::Frames;
 use super::private::Sides;
 use super::reply::{Client, Event};
+use super::second_side::Second;
 use super::ticket::{Handling, Purpose, Shown};
 use super::transaction::Transaction;
 use super::who::Who;
@@ -54,6 +55,8 @@ pub(super) struct Session {
     pub(super) change: Option<super::identity::Change>,
     /// Iterations by cursor.
     pub(super) iterations: Iterations,
+    /// The same, agreed to by one of two sides.
+    pub(super) second: Option<Second>,
     /// Its part in a change of sides.
     pub(super) part: Option<Part>,
     /// Why the oldest request in the inbox waits.
@@ -128,6 +131,7 @@ impl Session {
             frames: Frames::default(),
             replica_of: None,
             change: None,
+            second: None,
             iterations: Iterations::default(),
             part: None,
             park: None,
@@ -207,6 +211,7 @@ impl Session {
         while let Some(shown) = self.client.next_shown() {
             self.look_at(shown)?;
         }
+        self.look_at_second()?;
         self.advance()?;
         match self.park {
             Some(Park::End) => {
