@@ -6,6 +6,7 @@
 mod connection;
 mod external;
 mod follow;
+mod functions;
 mod info;
 mod marker;
 pub mod preflight;
@@ -349,8 +350,12 @@ impl Link {
         }
     }
 
-    /// Writes [`MARKER_KEY`] to the copied side. Must come before the fence, which would hold it.
+    /// Writes [`MARKER_KEY`] to the copied side. Must come before the fence, which would hold it. Where the replication
+    /// knows only keys, function libraries are carried over first.
     pub async fn write_marker(&mut self, direction: Direction, value: &str) -> Result<(), Error> {
+        if let Driver::External(_) = self.driver {
+            functions::carry(&mut self.connections, direction).await?;
+        }
         Ok(marker::write(&mut self.connections, direction, MARKER_KEY, value).await?)
     }
 

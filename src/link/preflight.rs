@@ -57,7 +57,7 @@ pub async fn check(link: &mut Link, direction: Direction, sessions: u64) -> Vec<
     };
     let of_the_driver: &[Rule] = match link.driver {
         Driver::ReplicaOf => &REPLICAOF_RULES,
-        Driver::External(_) => &[],
+        Driver::External(_) => &EXTERNAL_RULES,
     };
     for rule in of_the_driver.iter().chain(&RULES) {
         let verdict = (rule.judge)(&pair);
@@ -104,8 +104,12 @@ const RULES: [Rule; 9] = [
     rule("clocks", sameness::clocks),
 ];
 
+/// What a replication does not bring that knows only keys.
+const EXTERNAL_RULES: [Rule; 1] = [rule("functions", sameness::functions_loaded)];
+
 /// What the servers' own replication needs.
-const REPLICAOF_RULES: [Rule; 8] = [
+const REPLICAOF_RULES: [Rule; 9] = [
+    rule("functions", sameness::functions_replicated),
     rule("versions", sameness::versions),
     rule("way_back", sameness::way_back),
     rule("roles", setup::roles),

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::link::connection::{Connection, Reply};
 use crate::link::follow::address_of;
+use crate::link::functions::{self, Libraries};
 use crate::link::info::Info;
 use crate::net::Endpoint;
 use crate::terms::Identity;
@@ -29,6 +30,8 @@ pub(super) struct Facts {
     pub(super) settings: HashMap<&'static str, String>,
     /// The names of its modules; none where it does not tell.
     pub(super) modules: Option<HashSet<String>>,
+    /// Its function libraries; none where it has no functions, or does not tell.
+    pub(super) functions: Option<Libraries>,
     /// How far its clock is ahead of ours, in milliseconds.
     pub(super) clock_ahead_ms: Option<i128>,
     /// Where the other side is to reach it; none where that is not configured.
@@ -45,6 +48,7 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
         words(&["INFO"]),
         words(&["TIME"]),
         words(&["MODULE", "LIST"]),
+        functions::request(),
     ];
     requests.extend(SETTINGS.map(|name| words(&["CONFIG", "GET", name])));
     if let Identity::User { name, .. } = &connection.server.identity {
@@ -68,6 +72,7 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
         .and_then(clock_ms)
         .map(|clock| clock - i128::try_from(now.as_millis()).unwrap_or(i128::MAX));
     let modules = replies.next().and_then(module_names);
+    let functions = replies.next().and_then(functions::of_reply);
     let settings = SETTINGS
         .into_iter()
         .zip(replies.by_ref())
@@ -78,6 +83,7 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
         info,
         settings,
         modules,
+        functions,
         clock_ahead_ms,
         replication_address: address_of(&connection.server).ok(),
         host: match &connection.server.dial.endpoint {

@@ -1,6 +1,7 @@
 //! Rules about what must be alike on both sides.
 
 use super::{Pair, Verdict};
+use crate::link::functions::missing;
 use crate::link::info::Info;
 
 /// Times to live are absolute times in the stream, so a clock that is off changes when keys expire. Measured over two
@@ -149,6 +150,54 @@ pub(super) fn modules(pair: &Pair<'_>) -> Verdict {
 }
 
 /// Applications that listen for keyspace events would hear nothing after the cutover.
+/// Replication brings the functions along; the other server must know what a function is.
+pub(super) fn functions_replicated(pair: &Pair<'_>) -> Verdict {
+    match (&pair.copied.functions, &pair.filled.functions) {
+        (None, _) => Verdict::ok("no functions are known"),
+        (Some(copied), _) if copied.is_empty() => Verdict::ok("no functions are in use"),
+        (Some(copied), Some(_)) => Verdict::ok(format!(
+            "replication carries {} function libraries",
+            copied.len()
+        )),
+        (Some(_), None) => Verdict::error(
+            format!(
+                "{} has functions, and {} does not tell any",
+                pair.copied.name, pair.filled.name
+            ),
+            "choose a target that has functions (Redis 7.0, Valkey), and see that its user may call FUNCTION LIST",
+        ),
+    }
+}
+
+/// The replication knows only keys: libraries are loaded when writes are held.
+pub(super) fn functions_loaded(pair: &Pair<'_>) -> Verdict {
+    let Some(copied) = &pair.copied.functions else {
+        return Verdict::ok("no functions are known");
+    };
+    match &pair.filled.functions {
+        _ if copied.is_empty() => Verdict::ok("no functions are in use"),
+        Some(filled) => match &missing(copied, filled)[..] {
+            [] => Verdict::ok("the function libraries are on both sides"),
+            missing => Verdict::warning(
+                format!(
+                    "function libraries are not on {} as they are on {}: {}",
+                    pair.filled.name,
+                    pair.copied.name,
+                    missing.join(", ")
+                ),
+                "nothing: the cutover loads them there; or load them now, to see that it takes them",
+            ),
+        },
+        None => Verdict::error(
+            format!(
+                "{} has functions, and {} does not tell any",
+                pair.copied.name, pair.filled.name
+            ),
+            "see that the target has functions, and that its user may call FUNCTION LIST and FUNCTION LOAD",
+        ),
+    }
+}
+
 pub(super) fn keyspace_events(pair: &Pair<'_>) -> Verdict {
     let flags = |facts: &super::Facts| {
         let mut flags: Vec<char> = facts
