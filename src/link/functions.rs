@@ -81,7 +81,7 @@ fn library(entry: &Value) -> Option<(String, Vec<u8>)> {
             .chunks_exact(2)
             .find(|pair| matches!(&pair[0], Value::Bulk(name) if name[..] == *wanted))?;
         match &pair[1] {
-            Value::Bulk(value) => Some(value.to_vec()),
+            Value::Bulk(value) => Some(value.clone()),
             Value::Simple(_) | Value::Integer(_) | Value::Array(_) | Value::Null => None,
         }
     };

@@ -79,10 +79,9 @@ impl Cursors {
         }
         if given.order.len() > self.max
             && let Some(oldest) = given.order.pop_front()
+            && let Some(side) = given.sides.remove(&oldest)
         {
-            if let Some(side) = given.sides.remove(&oldest) {
-                given.forgotten[side.index()] = true;
-            }
+            given.forgotten[side.index()] = true;
         }
     }
 
@@ -126,7 +125,7 @@ impl Session {
             Home::Of(side)
                 if crossed_at.is_none_or(|at| at.elapsed() <= self.worker.scan_grace) =>
             {
-                self.iterate_there(asked, iteration, side)
+                Ok(self.iterate_there(asked, iteration, side))
             }
             Home::Of(_) | Home::Unknown => Ok(self.answer(SCAN_OVER)),
         }
@@ -178,7 +177,7 @@ impl Session {
     }
 
     /// Goes on where the iteration began, which is not where the session reads now.
-    fn iterate_there(&mut self, asked: Asked<'_>, iteration: u64, side: Side) -> Result<Step, End> {
+    fn iterate_there(&mut self, asked: Asked<'_>, iteration: u64, side: Side) -> Step {
         let lane = self.worker.lanes.lane(&self.key(side));
         match self.worker.lanes.look(&lane) {
             LaneState::Up(pipeline) => {
@@ -187,15 +186,15 @@ impl Session {
                 self.count(side, asked.verdict.class);
                 let handling = Handling::Show(Purpose::Cursor);
                 self.append(&pipeline, side, asked.frame(), handling, None);
-                Ok(Step::Done)
+                Step::Done
             }
             LaneState::Connecting => {
                 if let Some(waker) = self.client.waker() {
                     lane.wait(waker);
                 }
-                Ok(Step::Parked(Park::Connection))
+                Step::Parked(Park::Connection)
             }
-            LaneState::Failed(_) => Ok(self.answer(SCAN_OVER)),
+            LaneState::Failed(_) => self.answer(SCAN_OVER),
         }
     }
 
