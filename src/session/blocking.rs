@@ -85,7 +85,7 @@ impl Session {
         }
         self.count(side, asked.verdict.class);
         let number = self.client.number(1);
-        self.blocked = Some(Blocked {
+        self.blocked = Some(Box::new(Blocked {
             request: asked.frame().to_vec(),
             number,
             since: Instant::now(),
@@ -95,7 +95,7 @@ impl Session {
             release: Release::No,
             answers_number,
             _gauge: self.worker.metrics.blocked(),
-        });
+        }));
         let handling = Handling::Show(Purpose::Blocked);
         let ticket = Ticket {
             number,

@@ -149,7 +149,7 @@ impl Session {
         Ok(self.wait_on(side))
     }
 
-    fn cross(&mut self, side: Side, new: Private) -> Result<(), End> {
+    fn cross(&mut self, side: Side, new: Box<Private>) -> Result<(), End> {
         let old = self.sides.take_private(side.other());
         if self.frames.is_on() {
             self.cross_frames(&new)?;

@@ -60,7 +60,7 @@ impl Session {
         };
         self.sides.drop_ahead();
         self.count(side, asked.verdict.class);
-        self.change = Some(change);
+        self.change = Some(Box::new(change));
         let handling = Handling::Show(Purpose::Change);
         let ticket = Ticket {
             number: self.client.number(1),
@@ -87,10 +87,10 @@ impl Session {
             && !reply.starts_with(b"-")
             && let Some(side) = self.side_of_reads_alone()
         {
-            self.ask_second(side, number, change, reply);
+            self.ask_second(side, number, *change, reply);
             return;
         }
-        self.take_effect(number, change, reply);
+        self.take_effect(number, *change, reply);
     }
 
     /// The change holds, or was refused.

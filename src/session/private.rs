@@ -21,10 +21,10 @@ use crate::upstream::{Lane, LaneKey, LaneState, Mode, OpenError, Pipeline};
 #[derive(Default)]
 pub(super) struct Sides {
     lanes: [Option<Rc<Lane<Client>>>; 2],
-    private: [Option<Private>; 2],
-    opening: [Option<Opening>; 2],
+    private: [Option<Box<Private>>; 2],
+    opening: [Option<Box<Opening>>; 2],
     /// Prepared on the side that is not active, for a change of sides.
-    ahead: Option<Private>,
+    ahead: Option<Box<Private>>,
     /// The client has set something on its connection that only the connection has.
     pub(super) pinned: bool,
 }
@@ -100,12 +100,12 @@ impl Sides {
 
     /// The private connection to `side`.
     pub(super) fn private(&self, side: Side) -> Option<&Private> {
-        self.private[side.index()].as_ref()
+        self.private[side.index()].as_deref()
     }
 
     /// The prepared connection.
     pub(super) fn ahead(&self) -> Option<&Private> {
-        self.ahead.as_ref()
+        self.ahead.as_deref()
     }
 
     /// Closes the prepared connection: it is not needed, or it is gone.
@@ -121,12 +121,12 @@ impl Sides {
     }
 
     /// Takes the private connection to `side` away from the session.
-    pub(super) fn take_private(&mut self, side: Side) -> Option<Private> {
+    pub(super) fn take_private(&mut self, side: Side) -> Option<Box<Private>> {
         self.private[side.index()].take()
     }
 
     /// Gives the session a private connection to its key's side.
-    pub(super) fn set_private(&mut self, private: Private) {
+    pub(super) fn set_private(&mut self, private: Box<Private>) {
         let side = private.key.side;
         self.private[side.index()] = Some(private);
     }
@@ -193,10 +193,10 @@ impl Session {
             if let Some(pipeline) = self.worker.lanes.take_idle(&key) {
                 return Ok(Got::Connection(self.own(pipeline, key)));
             }
-            self.sides.opening[side.index()] = Some(self.start_opening(key));
+            self.sides.opening[side.index()] = Some(Box::new(self.start_opening(key)));
         }
         let opening = &self.sides.opening[side.index()];
-        let Some(outcome) = opening.as_ref().and_then(Opening::take_outcome) else {
+        let Some(outcome) = opening.as_ref().and_then(|opening| opening.take_outcome()) else {
             return Ok(Got::Park(Park::Connection));
         };
         let Some(opening) = self.sides.opening[side.index()].take() else {
@@ -238,14 +238,14 @@ impl Session {
     }
 
     /// Opens a connection ahead, on the side that is not active.
-    pub(super) fn open_ahead(&mut self, side: Side) -> Result<Option<Private>, OpenError> {
+    pub(super) fn open_ahead(&mut self, side: Side) -> Result<Option<Box<Private>>, OpenError> {
         if self.sides.opening[side.index()].is_none() {
             let key = self.key(side);
-            self.sides.opening[side.index()] = Some(self.start_opening(key));
+            self.sides.opening[side.index()] = Some(Box::new(self.start_opening(key)));
         }
         let Some(outcome) = self.sides.opening[side.index()]
             .as_ref()
-            .and_then(Opening::take_outcome)
+            .and_then(|opening| opening.take_outcome())
         else {
             return Ok(None);
         };
@@ -257,12 +257,12 @@ impl Session {
     }
 
     /// Keeps what [`Session::open_ahead`] gave.
-    pub(super) fn set_ahead(&mut self, ahead: Private) {
+    pub(super) fn set_ahead(&mut self, ahead: Box<Private>) {
         self.sides.ahead = Some(ahead);
     }
 
     /// Takes the prepared connection.
-    pub(super) fn take_ahead(&mut self) -> Option<Private> {
+    pub(super) fn take_ahead(&mut self) -> Option<Box<Private>> {
         self.sides
             .ahead
             .take()
@@ -289,14 +289,14 @@ impl Session {
         pipeline
     }
 
-    fn owned(&self, pipeline: Rc<Pipeline<Client>>, key: LaneKey) -> Private {
+    fn owned(&self, pipeline: Rc<Pipeline<Client>>, key: LaneKey) -> Box<Private> {
         let gauge = self.worker.metrics.private_opened(key.side);
         pipeline.set_owner(Some(&self.client));
-        Private {
+        Box::new(Private {
             pipeline,
             key,
             _gauge: gauge,
-        }
+        })
     }
 
     pub(super) fn start_opening(&self, key: LaneKey) -> Opening {

@@ -15,6 +15,7 @@ use super::blocking::Blocked;
 use super::crossing::Part;
 use super::cursor::Iterations;
 use super::frames::Frames;
+use super::identity::Change;
 use super::private::Sides;
 use super::reply::{Client, Event};
 use super::second_side::Second;
@@ -28,7 +29,7 @@ use crate::resp::request::{self, ProtocolError};
 use crate::terms::Side;
 use crate::upstream::Loss;
 
-/// One client connection.
+/// One client connection. What few sessions need, or for a moment only, is boxed: most of them are idle, and many.
 pub(super) struct Session {
     pub(super) worker: Rc<Worker>,
     pub(super) listener: Rc<ListenerSettings>,
@@ -42,21 +43,21 @@ pub(super) struct Session {
     /// Its connections.
     pub(super) sides: Sides,
     /// Between MULTI and EXEC.
-    pub(super) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Box<Transaction>>,
     /// Between WATCH and EXEC.
     pub(super) watch: Watch,
     /// A command that blocks.
-    pub(super) blocked: Option<Blocked>,
+    pub(super) blocked: Option<Box<Blocked>>,
     /// Subscriptions, MONITOR, tracking: a connection whose frames are not all replies.
     pub(super) frames: Frames,
     /// It is a replica of this side: what comes from there is not replies.
     pub(super) replica_of: Option<Side>,
     /// AUTH, HELLO, SELECT or RESET that waits for its reply.
-    pub(super) change: Option<super::identity::Change>,
+    pub(super) change: Option<Box<Change>>,
     /// Iterations by cursor.
     pub(super) iterations: Iterations,
     /// The same, agreed to by one of two sides.
-    pub(super) second: Option<Second>,
+    pub(super) second: Option<Box<Second>>,
     /// Its part in a change of sides.
     pub(super) part: Option<Part>,
     /// Why the oldest request in the inbox waits.
@@ -140,7 +141,7 @@ impl Session {
     }
 
     /// Serves the client until it leaves, or must.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         let end = loop {
             let mut polled = false;
             let read = self.wants_read();
@@ -328,14 +329,14 @@ impl Session {
         }
     }
 
-    async fn over(self, end: End) {
+    async fn over(self: Box<Self>, end: End) {
         let Session {
             client,
             worker,
             listener,
             sides,
             ..
-        } = self;
+        } = *self;
         match end {
             End::Client => tracing::debug!(listener = %listener.name, "a client left"),
             End::Protocol(reply) => {

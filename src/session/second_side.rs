@@ -32,12 +32,12 @@ impl Session {
         let server = self.worker.lanes.server(side);
         let key = change.who.lane(server, &self.worker.credentials);
         let opening = self.start_opening(key);
-        self.second = Some(Second {
+        self.second = Some(Box::new(Second {
             change,
             number,
             reply: reply.to_vec(),
             opening,
-        });
+        }));
     }
 
     /// Looks whether the second side has answered.
@@ -49,15 +49,15 @@ impl Session {
         else {
             return Ok(());
         };
-        let Some(Second {
+        let Some(second) = self.second.take() else {
+            return Ok(());
+        };
+        let Second {
             change,
             number,
             reply,
             opening,
-        }) = self.second.take()
-        else {
-            return Ok(());
-        };
+        } = *second;
         match outcome {
             Ok(pipeline) => {
                 self.worker.lanes.adopt(opening.key(), pipeline);

@@ -41,10 +41,8 @@ impl Session {
         };
         self.count(side, asked.verdict.class);
         self.append(&pipeline, side, asked.frame(), Handling::Relay, None);
-        self.transaction = Some(Transaction::open(
-            side,
-            self.worker.metrics.in_transaction(),
-        ));
+        let gauge = self.worker.metrics.in_transaction();
+        self.transaction = Some(Box::new(Transaction::open(side, gauge)));
         Ok(Step::Done)
     }
 

@@ -175,7 +175,8 @@ impl Worker {
         let Some(settings) = self.listeners.get(listener.0).map(Rc::clone) else {
             return;
         };
-        let stream = match accepted.adopt(settings.tls.clone()).await {
+        // Boxed, so that what a handshake needs is not kept as long as the session lives.
+        let stream = match Box::pin(accepted.adopt(settings.tls.clone())).await {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(listener = %settings.name, %error, "a client did not finish connecting");
@@ -197,7 +198,8 @@ impl Worker {
         }
         open.set(open.get() + 1);
         let gauge = self.metrics.session_opened(listener);
-        Session::new(Rc::clone(&self), settings, client).run().await;
+        let session = Box::new(Session::new(Rc::clone(&self), settings, client));
+        session.run().await;
         drop(gauge);
         open.set(open.get() - 1);
     }
