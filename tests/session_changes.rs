@@ -121,6 +121,12 @@ fn who_must_authenticate_first_cannot_switch_replies_off() {
     let mut app = app(&sidecar);
     assert!(app.call(&["CLIENT", "REPLY", "OFF"]).is_error("NOAUTH"));
     assert!(app.call(&["GET", "k"]).is_error("NOAUTH"));
+    // A line of any length is refused like any other request, and ends nobody's connection.
+    let mut other = Client::connect(sidecar.addr("app"));
+    assert!(other.call(&["GET", "k"]).is_error("NOAUTH"));
+    app.send_raw(b"DEL 1 2 3 4 5 6 7 8 9 10 11 12\r\n");
+    assert!(app.read_reply().is_error("NOAUTH"));
+    assert!(other.call(&["GET", "k"]).is_error("NOAUTH"));
 }
 
 #[test]

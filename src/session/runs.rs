@@ -197,6 +197,14 @@ impl Session {
         let canonical =
             request::canonical(frame, shape).map_err(|error| End::Protocol(error.client_text()))?;
         let mut scanner = request::Scanner::default();
+        if shape.form == Form::Inline && self.sides.is_unauthenticated() {
+            // Redis sets no bounds to a line that it would refuse anyway; as an array it would end the connection.
+            let bounded = scanner.scan(&canonical, &request::Limits::unauthenticated());
+            if bounded.is_err() {
+                return Ok(self.answer(NOAUTH));
+            }
+            scanner = request::Scanner::default();
+        }
         match scanner.scan(&canonical, &request::Limits::redis()) {
             Ok(Scanned::Request(shape)) if shape.form == Form::Canonical => {
                 let request = Request::new(&canonical, &shape);
@@ -231,3 +239,6 @@ impl Session {
         full
     }
 }
+
+/// Redis's own words.
+const NOAUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
