@@ -19,6 +19,7 @@
 mod admin;
 mod client;
 mod log;
+mod newer;
 mod process;
 mod redis;
 mod reply;
@@ -27,6 +28,7 @@ mod wait;
 
 pub use admin::{Admin, Answer};
 pub use client::Client;
+pub use newer::newer_servers;
 pub use process::Process;
 pub use redis::{RedisOptions, RedisServer};
 pub use reply::Reply;
