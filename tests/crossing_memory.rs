@@ -271,3 +271,22 @@ fn a_session_whose_invalidations_would_be_lost_is_closed() {
     let farewell = String::from_utf8(reader.read_to_close()).unwrap();
     assert!(farewell.contains("CLIENT TRACKING redirects"), "{farewell}");
 }
+
+#[test]
+fn what_is_said_about_the_next_request_holds_on_the_new_side() {
+    in_both_modes(|world| {
+        let (mut reader, mut writer) = (world.app(), world.app());
+        reader.call(&["HELLO", "3"]);
+        reader.call(&["CLIENT", "TRACKING", "ON", "OPTIN"]);
+        assert_eq!(reader.call(&["CLIENT", "CACHING", "YES"]), Reply::ok());
+        world.cut_over();
+        let everything = String::from_utf8(reader.read_raw_reply()).unwrap();
+        assert!(everything.contains("invalidate"), "{everything}");
+        reader.call(&["GET", "tracked"]);
+        reader.call(&["GET", "untracked"]);
+        writer.call(&["SET", "untracked", "1"]);
+        writer.call(&["SET", "tracked", "1"]);
+        let push = String::from_utf8(reader.read_raw_reply()).unwrap();
+        assert!(push.contains("$7\r\ntracked\r\n"), "{push}");
+    });
+}

@@ -424,6 +424,12 @@ impl Session {
         }
         self.frames.connection = Some(new.pipeline.number());
         let line = std::mem::take(&mut self.frames.line);
+        if let Some(caching) = self.frames.tracking.caching.clone() {
+            new.pipeline.append_unowed(&caching);
+            let ticket = self.own_ticket(Handling::Swallow);
+            self.frames.expect_reply(ticket);
+            new.pipeline.flush();
+        }
         if self.frames.monitor {
             new.pipeline
                 .append_unowed(&encode::command_vec(&[b"MONITOR"]));

@@ -8,6 +8,7 @@ use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
 use super::reply::Client;
 use super::ticket::{Handling, Purpose, Ticket};
+use super::tracking::is_client_caching;
 use crate::command::{Class, Effect, Verdict};
 use crate::gate::{Admission, Intent, Permit};
 use crate::metrics::ClassLabel;
@@ -196,6 +197,7 @@ impl Session {
         if self.frames.is_on_connection(pipeline.number()) {
             pipeline.append_unowed(frame);
             self.frames.expect_reply(ticket);
+            self.frames.tracking.caching = None;
         } else {
             pipeline.append(frame, &self.client, ticket, 1);
         }
@@ -297,6 +299,9 @@ impl Session {
             Handling::Relay,
             Some(permit),
         );
+        if is_client_caching(&asked.request) {
+            self.frames.tracking.caching = Some(asked.frame().to_vec());
+        }
         Ok(Step::Done)
     }
 

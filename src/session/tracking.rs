@@ -67,6 +67,8 @@ pub(super) struct Tracking {
     requests: Vec<Vec<u8>>,
     /// One that the server has not answered.
     asked: Option<Vec<u8>>,
+    /// CLIENT CACHING, while nothing has followed it: it is about the next request.
+    pub(super) caching: Option<Vec<u8>>,
     /// Since when the twin of the connection that is redirected to is looked for.
     looking_since: Option<Instant>,
 }
@@ -213,6 +215,14 @@ impl Session {
             Protocol::Resp2 | Protocol::Resp3 => {}
         }
     }
+}
+
+/// Whether `request` is CLIENT CACHING.
+pub(super) fn is_client_caching(request: &Request<'_>) -> bool {
+    request.name().eq_ignore_ascii_case(b"CLIENT")
+        && request
+            .argument(1)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"CACHING"))
 }
 
 /// Where the number behind REDIRECT stands.
