@@ -63,6 +63,8 @@ pub struct Proxy {
     pub workers: usize,
     /// Whether sessions share connections to the databases.
     pub lanes: Lanes,
+    /// How long a shared connection may owe a reply before others use a fresh one. Default 50 ms.
+    pub lane_stall: Duration,
     /// How long one attempt to reach a database may take. Default 2 s.
     pub connect_timeout: Duration,
     /// `[proxy.limits]`.

@@ -170,6 +170,7 @@ fn session_settings(settings: &Settings) -> session::Settings {
             Lanes::Auto => Sharing::Lanes,
             Lanes::Off => Sharing::Off,
         },
+        lane_stall: settings.proxy.lane_stall,
         limits: settings.proxy.limits,
         credentials: settings.credentials.clone(),
         scan_grace: settings.bounds.scan_grace,

@@ -31,6 +31,12 @@ pub(super) fn read_proxy(root: &mut Section<'_>) -> Proxy {
         lanes: section
             .choice("lanes", &[("auto", Lanes::Auto), ("off", Lanes::Off)])
             .unwrap_or_default(),
+        lane_stall: section
+            .duration(
+                "lane_stall",
+                Duration::from_millis(1)..=Duration::from_hours(1),
+            )
+            .unwrap_or(Duration::from_millis(50)),
         connect_timeout: section
             .duration(
                 "connect_timeout",

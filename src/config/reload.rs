@@ -175,16 +175,18 @@ fn bounds(old: &Bounds, new: &Bounds) -> [(&'static str, bool); 11] {
     )
 }
 
-fn proxy(old: &Proxy, new: &Proxy) -> [(&'static str, bool); 3] {
+fn proxy(old: &Proxy, new: &Proxy) -> [(&'static str, bool); 4] {
     let Proxy {
         workers,
         lanes,
+        lane_stall,
         connect_timeout,
         limits: _,
     } = old;
     [
         ("workers", *workers != new.workers),
         ("lanes", *lanes != new.lanes),
+        ("lane_stall", *lane_stall != new.lane_stall),
         ("connect_timeout", *connect_timeout != new.connect_timeout),
     ]
 }

@@ -21,6 +21,8 @@ use crate::upstream::{Lane, LaneKey, LaneState, Mode, OpenError, Pipeline};
 #[derive(Default)]
 pub(super) struct Sides {
     lanes: [Option<Rc<Lane<Client>>>; 2],
+    /// The shared connections it used last: what it sends stays on one as long as something is outstanding there.
+    last: [Option<Rc<Pipeline<Client>>>; 2],
     private: [Option<Box<Private>>; 2],
     opening: [Option<Box<Opening>>; 2],
     /// Prepared on the side that is not active, for a change of sides.
@@ -118,6 +120,7 @@ impl Sides {
     /// Forgets the lanes: the session is somebody else now.
     pub(super) fn forget_lanes(&mut self) {
         self.lanes = [None, None];
+        self.last = [None, None];
     }
 
     /// Takes the private connection to `side` away from the session.
@@ -152,6 +155,12 @@ impl Session {
         if self.sides.private[side.index()].is_some() || self.worker.sharing == Sharing::Off {
             return self.private_connection(side);
         }
+        if self.client.unanswered() > 0
+            && let Some(last) = &self.sides.last[side.index()]
+            && last.is_up()
+        {
+            return Ok(Got::Connection(Rc::clone(last)));
+        }
         if self.sides.lanes[side.index()].is_none() {
             self.sides.lanes[side.index()] = Some(self.worker.lanes.lane(&self.key(side)));
         }
@@ -159,6 +168,19 @@ impl Session {
             return Ok(Got::Park(Park::Connection));
         };
         if let Some(pipeline) = lane.pipeline() {
+            if self.is_stalled(&pipeline)
+                && let Some(waker) = self.client.waker()
+                && self.worker.lanes.relieve(lane, &pipeline, waker)
+            {
+                return Ok(Got::Park(Park::Connection));
+            }
+            let last = &mut self.sides.last[side.index()];
+            if !last
+                .as_ref()
+                .is_some_and(|last| Rc::ptr_eq(last, &pipeline))
+            {
+                *last = Some(Rc::clone(&pipeline));
+            }
             return Ok(Got::Connection(pipeline));
         }
         Ok(match self.worker.lanes.look(lane) {
@@ -171,6 +193,14 @@ impl Session {
                 Got::Park(Park::Connection)
             }
         })
+    }
+
+    /// Whether a shared connection has owed its oldest reply for too long.
+    fn is_stalled(&self, pipeline: &Pipeline<Client>) -> bool {
+        pipeline.outstanding() > 0
+            && pipeline.waits_since().is_some_and(|since| {
+                self.read_at.saturating_duration_since(since) > self.worker.lane_stall
+            })
     }
 
     /// A connection to `side` of the session's own.

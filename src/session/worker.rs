@@ -45,6 +45,8 @@ pub struct Settings {
     pub servers: [Server; 2],
     /// Whether sessions share connections.
     pub sharing: Sharing,
+    /// How long a shared connection may owe a reply before others use a fresh one.
+    pub lane_stall: Duration,
     /// Bounds.
     pub limits: Limits,
     /// Identities that differ on the target.
@@ -94,6 +96,7 @@ pub(super) struct Worker {
     pub(super) crossed_at: Rc<Cell<Option<Instant>>>,
     pub(super) limits: Limits,
     pub(super) sharing: Sharing,
+    pub(super) lane_stall: Duration,
     pub(super) credentials: Vec<CredentialMapping>,
     pub(super) scan_grace: Duration,
     /// What sockets are read into; nobody keeps it across an await.
@@ -147,6 +150,7 @@ pub async fn run_worker(
         crossed_at: lanes_part.crossed_at(),
         limits: settings.limits,
         sharing: settings.sharing,
+        lane_stall: settings.lane_stall,
         credentials: settings.credentials,
         scan_grace: settings.scan_grace,
         scratch,

@@ -5,7 +5,7 @@
 //! reconnects by itself when somebody wants to use it, never otherwise.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -51,6 +51,19 @@ pub struct Lane<S: Sink> {
     waiting: RefCell<Vec<Waker>>,
     /// The server wants AUTH from this lane's identity.
     unauthenticated: Cell<bool>,
+    /// A fresh connection in place of one that is stalled.
+    relief: Cell<Relief>,
+    /// Connections that were set aside and may still be open.
+    aside: RefCell<Vec<Weak<Pipeline<S>>>>,
+}
+
+/// A fresh connection in place of one that is stalled.
+#[derive(Debug, Clone, Copy)]
+enum Relief {
+    None,
+    Connecting,
+    /// There was none, then.
+    Failed(Instant),
 }
 
 enum Inner<S: Sink> {
@@ -107,6 +120,8 @@ impl<S: Sink> Lanes<S> {
             state: RefCell::new(Inner::Idle),
             waiting: RefCell::default(),
             unauthenticated: Cell::new(false),
+            relief: Cell::new(Relief::None),
+            aside: RefCell::default(),
         });
         lanes.insert(key.clone(), Rc::clone(&lane));
         lane
@@ -137,6 +152,53 @@ impl<S: Sink> Lanes<S> {
         drop(state);
         tokio::task::spawn_local(Rc::clone(self).connect(Rc::clone(lane)));
         LaneState::Connecting
+    }
+
+    /// `pipeline`, the lane's connection, has owed a reply for long: opens a fresh one for those who have nothing
+    /// outstanding on it. True where there is something to wait for, of which `waker` is told; false where they have to
+    /// wait behind the others.
+    pub fn relieve(
+        self: &Rc<Self>,
+        lane: &Rc<Lane<S>>,
+        pipeline: &Rc<Pipeline<S>>,
+        waker: Waker,
+    ) -> bool {
+        match lane.relief.get() {
+            Relief::Connecting => {}
+            Relief::Failed(at) if at.elapsed() < RELIEF_AGAIN => return false,
+            Relief::None | Relief::Failed(_) => {
+                let mut aside = lane.aside.borrow_mut();
+                aside.retain(|pipeline| pipeline.upgrade().is_some_and(|it| it.is_up()));
+                if aside.len() >= ASIDE_MAX {
+                    return false;
+                }
+                lane.relief.set(Relief::Connecting);
+                let (lanes, lane) = (Rc::clone(self), Rc::clone(lane));
+                tokio::task::spawn_local(lanes.replace(lane, Rc::clone(pipeline)));
+            }
+        }
+        lane.wait(waker.clone());
+        pipeline.wait(waker);
+        true
+    }
+
+    async fn replace(self: Rc<Self>, lane: Rc<Lane<S>>, stalled: Rc<Pipeline<S>>) {
+        match open(self.server(lane.key.side), &lane.key.setup).await {
+            Ok(opened) => {
+                lane.relief.set(Relief::None);
+                let fresh = self.pipeline(lane.key.side, opened);
+                stalled.set_aside();
+                lane.aside.borrow_mut().push(Rc::downgrade(&stalled));
+                *lane.state.borrow_mut() = Inner::Up(fresh);
+            }
+            Err(error) => {
+                tracing::debug!(side = %lane.key.side, %error, "no connection beside one that is stalled");
+                lane.relief.set(Relief::Failed(Instant::now()));
+            }
+        }
+        for waker in lane.waiting.take() {
+            waker.wake();
+        }
     }
 
     /// Opens a connection of its own for one session.
@@ -308,6 +370,10 @@ impl<S: Sink> Lane<S> {
     }
 }
 
+/// Connections of one lane that may be set aside at a time: beyond that it is the database that is slow.
+const ASIDE_MAX: usize = 4;
+/// How long after a fresh connection could not be had another is tried for.
+const RELIEF_AGAIN: Duration = Duration::from_secs(1);
 /// How long a failed round answers for those who ask: everyone who waited for it, and whoever would knock at once.
 const FAILED_FOR: Duration = Duration::from_millis(100);
 /// The first pause between two attempts.

@@ -62,6 +62,8 @@ struct Owed<S: Sink> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Up,
+    /// Serves those who have something outstanding on it, and closes as soon as nothing is owed.
+    Aside,
     /// Closes as soon as nothing is owed.
     Retiring,
     Down,
@@ -103,7 +105,12 @@ impl<S: Sink> Pipeline<S> {
 
     /// Whether requests can be appended.
     pub fn is_up(&self) -> bool {
-        self.state.get() == State::Up
+        matches!(self.state.get(), State::Up | State::Aside)
+    }
+
+    /// Since when the oldest reply that is owed is waited for; none where nothing has left that is owed a reply.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.owed.borrow().front()?.sent
     }
 
     /// Replies that are owed.
@@ -166,9 +173,17 @@ impl<S: Sink> Pipeline<S> {
         self.wake_driver();
     }
 
+    /// Leaves it to those who have something outstanding on it: they may append more, nobody else does.
+    pub(super) fn set_aside(&self) {
+        if self.state.get() == State::Up {
+            self.state.set(State::Aside);
+            self.wake_driver();
+        }
+    }
+
     /// Closes once nothing is owed.
     pub fn retire(&self) {
-        if self.state.get() == State::Up {
+        if self.is_up() {
             self.state.set(State::Retiring);
             self.wake_driver();
         }
@@ -218,7 +233,7 @@ impl<S: Sink> Pipeline<S> {
                 break;
             }
         }
-        if self.state.get() == State::Retiring
+        if matches!(self.state.get(), State::Retiring | State::Aside)
             && self.outstanding.get() == 0
             && self.unsent.borrow().is_empty()
         {

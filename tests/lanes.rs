@@ -1,0 +1,73 @@
+//! Connections that sessions share: what one session does must not keep the others waiting.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
+
+mod kit;
+
+use std::time::Duration;
+
+use kit::{Client, RedisServer, Reply, Sidecar};
+
+/// Longer than `lane_stall`.
+const STALLED: Duration = Duration::from_millis(120);
+
+fn connections(server: &RedisServer) -> usize {
+    server
+        .client()
+        .call(&["CLIENT", "LIST"])
+        .into_text()
+        .lines()
+        .count()
+}
+
+#[test]
+fn a_reply_that_does_not_come_keeps_only_those_waiting_that_stand_behind_it() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let sidecar = Sidecar::new().source(&source).target(&target).start();
+    let app = || Client::connect(sidecar.addr("app"));
+    let (mut writer, mut behind, mut reader) = (app(), app(), app());
+    for session in [&mut writer, &mut behind, &mut reader] {
+        assert_eq!(session.call(&["SET", "k", "v"]), Reply::ok());
+    }
+    let mut operator = source.client();
+    let before = connections(&source);
+    operator.call(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    writer.send(&["INCR", "held"]);
+    behind.send(&["GET", "k"]);
+    assert!(
+        !writer.has_reply_within(STALLED),
+        "the server holds writes back"
+    );
+    for _ in 0..3 {
+        assert_eq!(reader.call(&["GET", "k"]), Reply::bulk("v"));
+    }
+    // What stands behind a request of its own stays behind it.
+    writer.send(&["GET", "held"]);
+    assert!(!writer.has_reply_within(STALLED));
+    assert_eq!(app().call(&["GET", "k"]), Reply::bulk("v"));
+    operator.call(&["CLIENT", "UNPAUSE"]);
+    assert_eq!(writer.read_reply(), Reply::Integer(1));
+    assert_eq!(writer.read_reply(), Reply::bulk("1"));
+    assert_eq!(behind.read_reply(), Reply::bulk("v"));
+    assert_eq!(writer.call(&["INCR", "held"]), Reply::Integer(2));
+    let gone = kit::eventually(kit::LIMIT, || connections(&source) <= before);
+    assert!(gone, "the connection that was set aside is closed");
+}
+
+#[test]
+fn a_server_that_is_slow_as_a_whole_is_waited_for() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let sidecar = Sidecar::new()
+        .source(&source)
+        .target(&target)
+        .set("proxy.connect_timeout", "200ms")
+        .start();
+    let app = || Client::connect(sidecar.addr("app"));
+    let (mut slow, mut other) = (app(), app());
+    assert_eq!(other.call(&["SET", "k", "v"]), Reply::ok());
+    slow.send(&["DEBUG", "SLEEP", "0.6"]);
+    assert!(!slow.has_reply_within(STALLED));
+    // A fresh connection cannot be had either: as without a proxy, this takes as long as the server sleeps.
+    assert_eq!(other.call(&["GET", "k"]), Reply::bulk("v"));
+    assert_eq!(slow.read_reply(), Reply::ok());
+}
