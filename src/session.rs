@@ -80,10 +80,12 @@ pub struct CredentialMapping {
 pub struct Limits {
     /// Bytes of one bulk argument; Redis: 512 MiB.
     pub bulk_bytes: u64,
-    /// Arguments of one request; Redis: 1,048,576.
+    /// Arguments of one request; Redis since 7.0: 2,147,483,647, before: 1,048,576.
     pub arguments: u32,
     /// Bytes of an inline request; Redis: 64 KiB.
     pub inline_bytes: usize,
+    /// Bytes of one request altogether; Redis: 1 GiB (`client-query-buffer-limit`).
+    pub request_bytes: usize,
     /// Requests of one session that have no reply yet; reading from its client stops there.
     pub session_requests: usize,
     /// Bytes of replies that a client has not taken; reading from it stops there.
@@ -96,6 +98,10 @@ pub struct Limits {
     pub transaction_bytes: usize,
     /// Channels and patterns that one session may be subscribed to.
     pub subscriptions: usize,
+    /// Bytes of their names.
+    pub subscription_bytes: usize,
+    /// Bytes of requests that a database has not taken from one connection; what would go there waits beyond.
+    pub upstream_bytes: usize,
     /// A request from this size on gets a private connection, so that it does not stand in others' way.
     pub large_request_bytes: usize,
     /// Idle private connections kept for reuse, for each side and identity, by each worker.
@@ -110,14 +116,17 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             bulk_bytes: 512 << 20,
-            arguments: 1 << 20,
+            arguments: i32::MAX as u32,
             inline_bytes: 64 << 10,
+            request_bytes: 1 << 30,
             session_requests: 1024,
             session_reply_bytes: 8 << 20,
             lane_requests: 1024,
             sessions: 10_000,
             transaction_bytes: 4 << 20,
             subscriptions: 10_000,
+            subscription_bytes: 16 << 20,
+            upstream_bytes: 64 << 20,
             large_request_bytes: 1 << 20,
             idle_private_connections: 16,
             script_bytes: 8 << 20,

@@ -124,7 +124,7 @@ fn names_of_channels_are_bounded_as_well_as_their_number() {
     for number in 0..NAMES {
         app.call(&["SUBSCRIBE", &format!("{number}{padding}")]);
     }
-    // No limit of the configuration speaks of their size; what a client may send in one request is the nearest.
+    // The limit subscription_bytes.
     memory.claim_peak("256 channels with names of 1 MiB", 16 * MIB);
 }
 
@@ -169,7 +169,7 @@ fn a_declared_number_of_arguments_reserves_nothing_and_all_of_them_are_taken() {
 
 #[test]
 fn a_request_that_never_ends_is_bounded_as_a_whole() {
-    let world = World::new(|builder| builder.set("proxy.limits.bulk_bytes", "64KiB"));
+    let world = World::new(|builder| builder.set("proxy.limits.request_bytes", "8MiB"));
     let memory = Memory::of(&world.sidecar);
     let mut stream = TcpStream::connect(world.sidecar.addr("app")).unwrap();
     stream.set_write_timeout(Some(STUCK)).unwrap();
@@ -177,7 +177,7 @@ fn a_request_that_never_ends_is_bounded_as_a_whole() {
     let argument = [b"$65536\r\n".as_slice(), &vec![b'x'; 65536], b"\r\n"].concat();
     let taken = stuff(&mut stream, &argument, 256 * MIB);
     eprintln!("{} MiB of one request were taken", taken / MIB);
-    // No limit of the configuration speaks of it; some hundred of the largest arguments are what a test can ask for.
+    // What has come, in a buffer that doubles.
     memory.claim_peak("256 MiB of one request", 16 * MIB);
 }
 

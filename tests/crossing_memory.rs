@@ -290,3 +290,31 @@ fn what_is_said_about_the_next_request_holds_on_the_new_side() {
         assert!(push.contains("$7\r\ntracked\r\n"), "{push}");
     });
 }
+
+#[test]
+fn a_large_reply_that_is_on_its_way_is_not_broken_in_two() {
+    in_both_modes(|world| {
+        let large = "v".repeat(24 << 20);
+        let (mut reader, mut busy) = (world.app(), world.app());
+        reader.call(&["SET", "large", &large]);
+        for session in [&mut reader, &mut busy] {
+            session.call(&["HELLO", "3"]);
+            session.call(&["CLIENT", "TRACKING", "ON"]);
+        }
+        world
+            .sidecar
+            .admin()
+            .wait_for("can_cut_over", |status| status["can_cut_over"] == true);
+        // More than the sockets on the way hold: most of it is at the server, or between, when the sides change.
+        reader.send(&["GET", "large"]);
+        world.cut_over();
+        let reply = reader.read_raw_reply();
+        assert_eq!(reply.len(), large.len() + "$25165824\r\n\r\n".len());
+        assert!(reply[11..reply.len() - 2].iter().all(|byte| *byte == b'v'));
+        for session in [&mut reader, &mut busy] {
+            let push = String::from_utf8(session.read_raw_reply()).unwrap();
+            assert!(push.contains("invalidate"), "{push}");
+            assert_eq!(session.call(&["STRLEN", "large"]), Reply::Integer(24 << 20));
+        }
+    });
+}

@@ -54,11 +54,14 @@ fn read_limits(section: &mut Section<'_>) -> Limits {
             .size("bulk_bytes", KIB..=BYTES_MAX)
             .unwrap_or(default.bulk_bytes),
         arguments: section
-            .number("arguments", 16..=1 << 30)
+            .number("arguments", 16..=i32::MAX as u32)
             .unwrap_or(default.arguments),
         inline_bytes: section
             .size("inline_bytes", KIB..=GIB)
             .unwrap_or(default.inline_bytes),
+        request_bytes: section
+            .size("request_bytes", 64 * KIB..=BYTES_MAX)
+            .unwrap_or(default.request_bytes),
         session_requests: section
             .number("session_requests", 1..=COUNT_MAX)
             .unwrap_or(default.session_requests),
@@ -77,6 +80,12 @@ fn read_limits(section: &mut Section<'_>) -> Limits {
         subscriptions: section
             .number("subscriptions", 0..=COUNT_MAX)
             .unwrap_or(default.subscriptions),
+        subscription_bytes: section
+            .size("subscription_bytes", 0..=BYTES_MAX)
+            .unwrap_or(default.subscription_bytes),
+        upstream_bytes: section
+            .size("upstream_bytes", 64 * KIB..=BYTES_MAX)
+            .unwrap_or(default.upstream_bytes),
         large_request_bytes: section
             .size("large_request_bytes", 16 * KIB..=BYTES_MAX)
             .unwrap_or(default.large_request_bytes),

@@ -133,18 +133,21 @@ impl Changes {
     }
 }
 
-fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 13] {
+fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 16] {
     compare!(
         Limits {
             bulk_bytes,
             arguments,
             inline_bytes,
+            request_bytes,
             session_requests,
             session_reply_bytes,
             lane_requests,
             sessions,
             transaction_bytes,
             subscriptions,
+            subscription_bytes,
+            upstream_bytes,
             large_request_bytes,
             idle_private_connections,
             script_bytes,

@@ -104,7 +104,7 @@ impl Limits {
     pub const fn redis() -> Limits {
         Limits {
             bulk_bytes: 512 * 1024 * 1024,
-            arguments: 1024 * 1024,
+            arguments: i32::MAX as u32,
             inline_bytes: 64 * 1024,
         }
     }

@@ -96,12 +96,13 @@ impl Session {
             answers_number,
             _gauge: self.worker.metrics.blocked(),
         }));
-        let handling = Handling::Show(Purpose::Blocked);
+        let handling = Handling::Pass(Purpose::Blocked);
         let ticket = Ticket {
             number,
             handling,
             permit: Some(permit),
             read_at: self.read_at,
+            head: Vec::new(),
         };
         self.append_as(&pipeline, side, asked.frame(), ticket);
         Ok(Step::DoneThenPark(Park::Reply))
@@ -230,12 +231,13 @@ impl Session {
         // The answer to this one proves that the other has been read: both are in one write.
         let ahead = self.own_ticket(Handling::Show(Purpose::Prepared));
         self.append_unflushed(pipeline, &encode::command_vec(&[b"PING"]), ahead);
-        let handling = Handling::Show(Purpose::Blocked);
+        let handling = Handling::Pass(Purpose::Blocked);
         let ticket = Ticket {
             number,
             handling,
             permit,
             read_at: self.read_at,
+            head: Vec::new(),
         };
         self.append_unflushed(pipeline, &request, ticket);
         self.flush(side, pipeline);

@@ -136,7 +136,8 @@ impl Session {
     /// Moves to `side`. True when everything the session had on the other side is there.
     fn move_to(&mut self, side: Side) -> Result<bool, End> {
         if self.sides.private(side.other()).is_some() {
-            if !self.prepare(side) {
+            if !self.prepare(side) || self.frames.owes() {
+                // What is owed on a connection with messages is awaited here: it is told apart by its order alone.
                 return Ok(false);
             }
             let Some(new) = self.take_ahead() else {
@@ -157,6 +158,7 @@ impl Session {
         let left = old.as_ref().and_then(|old| old.pipeline.client_id());
         self.tell_to_invalidate(side, left);
         let pipeline = Rc::clone(&new.pipeline);
+        pipeline.set_owner(Some(&self.client));
         self.sides.set_private(new);
         if self.watch == Watch::On {
             // The watched keys must be taken as changed: the other side has not seen them watched.

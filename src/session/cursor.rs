@@ -134,6 +134,11 @@ impl Session {
     /// The reply: it brings the next cursor.
     pub(super) fn cursor_given(&mut self, number: u64, reply: &[u8]) {
         self.client.answer(number, reply);
+        self.cursor_passed(number, reply);
+    }
+
+    /// What the reply that brings the next cursor begins with.
+    pub(super) fn cursor_passed(&mut self, number: u64, head: &[u8]) {
         let coming = &mut self.iterations.coming;
         let Some(at) = coming.iter().position(|(of, ..)| *of == number) else {
             return;
@@ -141,7 +146,7 @@ impl Session {
         let Some((_, iteration, side)) = coming.remove(at) else {
             return;
         };
-        let Some(given) = cursor_in(reply).filter(|given| *given != 0) else {
+        let Some(given) = cursor_in(head).filter(|given| *given != 0) else {
             return;
         };
         let cursor = Cursor {
@@ -168,7 +173,7 @@ impl Session {
 
     fn iterate(&mut self, asked: Asked<'_>, iteration: u64, side: Side) -> Result<Step, End> {
         let number = self.client.next_number();
-        let handling = Handling::Show(Purpose::Cursor);
+        let handling = Handling::Pass(Purpose::Cursor);
         let step = self.forward(asked, self.intent_of(asked.verdict), handling)?;
         if step == Step::Done && self.client.next_number() > number {
             self.iterations.coming.push_back((number, iteration, side));
@@ -184,7 +189,7 @@ impl Session {
                 let number = self.client.next_number();
                 self.iterations.coming.push_back((number, iteration, side));
                 self.count(side, asked.verdict.class);
-                let handling = Handling::Show(Purpose::Cursor);
+                let handling = Handling::Pass(Purpose::Cursor);
                 self.append(&pipeline, side, asked.frame(), handling, None);
                 Step::Done
             }

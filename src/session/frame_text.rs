@@ -15,7 +15,7 @@ pub(super) const TOO_MUCH_TRACKING: &[u8] =
     b"-ERR handover: too many CLIENT TRACKING ON in one session\r\n";
 /// A session with more subscriptions than it may have.
 pub(super) const TOO_MANY: &[u8] =
-    b"-ERR handover: too many subscriptions in one session; limit subscriptions\r\n";
+    b"-ERR handover: too many subscriptions in one session; limits subscriptions, subscription_bytes\r\n";
 /// The payload of the PING that draws a line; no message can look like its answer.
 const LINE: &[u8] = b"handover:line";
 

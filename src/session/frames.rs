@@ -9,6 +9,7 @@ use self::line::{Drawn, Line};
 use super::frame_text::{TOO_MANY, TOO_MUCH_TRACKING, Words, index, is_line, is_monitor_line};
 use super::private::Got;
 use super::relay::{End, Park, Session};
+use super::reply::Client;
 use super::route::{Asked, Step};
 use super::ticket::{Handling, Purpose, Shown, Ticket};
 use super::tracking::Tracking;
@@ -17,6 +18,7 @@ use crate::gate::Intent;
 use crate::metrics::Gauge;
 use crate::resp::encode::{self, Protocol};
 use crate::resp::reply::Kind;
+use crate::upstream::Pipeline;
 
 /// What a session with messages keeps.
 #[derive(Default)]
@@ -25,6 +27,8 @@ pub(super) struct Frames {
     connection: Option<u64>,
     /// Channels, patterns, shard channels.
     subscriptions: [BTreeSet<Vec<u8>>; 3],
+    /// Bytes of their names.
+    bytes: usize,
     /// Its invalidations go to a connection that cannot be found on the other side.
     unmovable: bool,
     /// MONITOR was sent.
@@ -33,6 +37,8 @@ pub(super) struct Frames {
     pub(super) tracking: Tracking,
     /// What the connection owes, oldest first.
     expected: VecDeque<Expected>,
+    /// The beginning of a large reply that the session wants to see.
+    partial: Vec<u8>,
     /// The line between the sides.
     line: Line,
     gauge: Option<Gauge>,
@@ -62,6 +68,11 @@ impl Frames {
     /// Whether `connection` is it.
     pub(super) fn is_on_connection(&self, connection: u64) -> bool {
         self.connection == Some(connection)
+    }
+
+    /// Whether a reply is owed on the connection.
+    pub(super) fn owes(&self) -> bool {
+        !self.expected.is_empty()
     }
 
     /// One more reply is owed.
@@ -127,8 +138,10 @@ impl Session {
             return Ok(Step::Parked(Park::Order));
         }
         let names = asked.request.len() - 1;
+        let limits = &self.worker.limits;
         if let Effect::Subscribe(_) = asked.verdict.effect
-            && self.frames.count() + names > self.worker.limits.subscriptions
+            && (self.frames.count() + names > limits.subscriptions
+                || self.frames.bytes + asked.frame().len() > limits.subscription_bytes)
         {
             return Ok(self.answer(TOO_MANY));
         }
@@ -145,11 +158,7 @@ impl Session {
             Got::Park(park) => return Ok(Step::Parked(park)),
             Got::None(reply) => return Ok(self.answer(&reply)),
         };
-        if !self.frames.is_on() {
-            self.watch_frames(&pipeline);
-            self.frames.connection = Some(pipeline.number());
-            self.frames.gauge = Some(self.worker.metrics.subscribed());
-        }
+        self.enter_frames(&pipeline);
         self.count(side, asked.verdict.class);
         // What is prepared on the other side no longer matches; it is prepared again.
         self.sides.drop_ahead();
@@ -184,12 +193,22 @@ impl Session {
                     handling,
                     permit: None,
                     read_at: self.read_at,
+                    head: Vec::new(),
                 })
             }
         };
         self.frames.expected.push_back(expected);
         pipeline.flush();
         Ok(Step::Done)
+    }
+
+    /// From here on not every frame on the session's connection is a reply. Nothing may be owed on it.
+    pub(super) fn enter_frames(&mut self, pipeline: &Pipeline<Client>) {
+        if !self.frames.is_on() {
+            self.watch_frames(pipeline);
+            self.frames.connection = Some(pipeline.number());
+            self.frames.gauge = Some(self.worker.metrics.subscribed());
+        }
     }
 
     /// A frame on one of the session's connections in frames mode.
@@ -221,6 +240,39 @@ impl Session {
             }
             Meaning::Reply => self.reply_in_frames(frame),
         }
+    }
+
+    /// A piece of a large reply on the session's connection in frames mode.
+    pub(super) fn frame_piece(
+        &mut self,
+        connection: u64,
+        bytes: &[u8],
+        ends: bool,
+    ) -> Result<(), End> {
+        if !self.frames.is_on_connection(connection) {
+            return Ok(());
+        }
+        if let Some(Expected::Reply(Ticket {
+            number,
+            handling: Handling::Relay,
+            ..
+        })) = self.frames.expected.front()
+        {
+            let number = *number;
+            if ends {
+                self.frames.expected.pop_front();
+                self.client.answer(number, bytes);
+            } else {
+                self.client.part_of_answer(number, bytes, false);
+            }
+            return Ok(());
+        }
+        self.frames.partial.extend_from_slice(bytes);
+        if ends {
+            let frame = std::mem::take(&mut self.frames.partial);
+            return self.reply_in_frames(&frame);
+        }
+        Ok(())
     }
 
     fn meaning(&self, kind: Kind, frame: &[u8]) -> Meaning {
@@ -275,17 +327,20 @@ impl Session {
         let remaining = left.unwrap_or(all) - 1;
         *left = Some(remaining);
         if let Some(name) = name {
+            let length = name.len();
             if word.starts_with(b"un") || word[1..].starts_with(b"un") {
-                set.remove(&name);
-            } else {
-                set.insert(name);
+                if set.remove(&name) {
+                    self.frames.bytes -= length;
+                }
+            } else if set.insert(name) {
+                self.frames.bytes += length;
             }
         }
         if remaining == 0 {
             self.frames.expected.pop_front();
             self.client.answer(number, frame);
         } else {
-            self.client.part_of_answer(number, frame);
+            self.client.part_of_answer(number, frame, true);
         }
     }
 
@@ -296,7 +351,7 @@ impl Session {
             })) => match handling {
                 Handling::Relay => self.client.answer(number, frame),
                 Handling::Swallow => {}
-                Handling::Show(purpose) => {
+                Handling::Show(purpose) | Handling::Pass(purpose) => {
                     return self.look_at(Shown::Reply {
                         number,
                         purpose,

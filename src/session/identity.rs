@@ -24,8 +24,8 @@ pub(super) struct Change {
     pub(super) side: Side,
     /// A password came with it.
     authenticates: bool,
-    /// The session is as new.
-    reset: bool,
+    /// What kind of request it is.
+    effect: Effect,
     /// A name was set with it.
     named: bool,
 }
@@ -67,6 +67,7 @@ impl Session {
             handling,
             permit: None,
             read_at: self.read_at,
+            head: Vec::new(),
         };
         self.append_as(
             &pipeline,
@@ -95,20 +96,38 @@ impl Session {
 
     /// The change holds, or was refused.
     pub(super) fn take_effect(&mut self, number: u64, change: Change, reply: &[u8]) {
-        if change.reset && !reply.starts_with(b"-") && self.client.replies() != Replies::On {
+        if change.effect == Effect::Reset
+            && !reply.starts_with(b"-")
+            && self.client.replies() != Replies::On
+        {
             self.client.unmute(number);
             self.client.set_replies(Replies::On);
         }
         self.client.answer(number, reply);
         self.park = None;
         if reply.starts_with(b"-") {
+            if change.effect == Effect::Hello && !reply.starts_with(b"-NOPROTO") {
+                self.keep_half_a_hello(change, reply);
+            }
             self.release_private();
             return;
         }
         self.who = change.who;
+        self.client.set_resp3(self.who.protocol == Protocol::Resp3);
         self.sides.forget_lanes();
+        if !self.frames.is_on()
+            && let Some(stale) = self.sides.take_private(change.side.other())
+        {
+            // The session moved while it waited for this word: what was opened for it there is who it was before.
+            stale.pipeline.abandon();
+        }
         let private = self.sides.take_private(change.side);
-        if change.reset {
+        if change.authenticates
+            && let Some(private) = &private
+        {
+            private.pipeline.set_authenticated();
+        }
+        if change.effect == Effect::Reset {
             self.transaction = None;
             self.watch = Watch::Off;
             self.sides.pinned = false;
@@ -131,6 +150,24 @@ impl Session {
                 self.release_private();
             }
         }
+    }
+
+    /// Redis carries out the AUTH and SETNAME of a HELLO as it reads them, and what it did stays if it then finds an
+    /// error. Nobody else may have that connection; the session has to know what it is now.
+    fn keep_half_a_hello(&mut self, change: Change, reply: &[u8]) {
+        self.sides.pinned = true;
+        self.sides.forget_lanes();
+        self.who.name = change.who.name;
+        if !reply.starts_with(b"-WRONGPASS") {
+            self.who.identity = change.who.identity;
+            if change.authenticates
+                && let Some(private) = self.sides.private(change.side)
+            {
+                private.pipeline.set_authenticated();
+            }
+        }
+        let key = self.key(change.side);
+        self.sides.set_key(change.side, key);
     }
 
     /// A connection of the session's own; or a lane that already is what the session wants to be, where asking again
@@ -167,11 +204,10 @@ impl Session {
                 Effect::Hello => auth_position(&asked.request).is_some(),
                 _ => false,
             },
-            reset: false,
+            effect: asked.verdict.effect,
             named: asked.verdict.effect == Effect::Hello && sets_name(&asked.request),
         };
         if asked.verdict.effect == Effect::Reset {
-            change.reset = true;
             change.who = match self.listener.auth {
                 Auth::Client => Who::client(),
                 Auth::Proxy => Who::proxy(self.worker.lanes.server(side).database),

@@ -127,7 +127,8 @@ impl Session {
     }
 }
 
-fn wanted(asked: Asked<'_>) -> Option<Replies> {
+/// What a well-formed CLIENT REPLY asks for.
+pub(super) fn wanted(asked: Asked<'_>) -> Option<Replies> {
     let word = asked.request.argument(2)?;
     if asked.request.len() != 3 {
         return None;

@@ -13,6 +13,10 @@ pub(super) struct Outbox {
     early: BTreeMap<u64, Early>,
     /// What the kernel has not taken yet.
     pub(super) unsent: BytesMut,
+    /// The reply that is going out has not come to its end.
+    open: bool,
+    /// Messages that came meanwhile.
+    late: BytesMut,
 }
 
 /// Bytes that belong to the replies from one request on.
@@ -21,6 +25,8 @@ struct Early {
     bytes: BytesMut,
     /// How many replies end in `bytes`.
     completed: u64,
+    /// The last of `bytes` is the last of a frame.
+    ends: bool,
 }
 
 /// Whether bytes may go out at once.
@@ -41,6 +47,7 @@ impl Outbox {
     /// Bytes that wait: for the kernel, or for their turn.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.unsent.len()
+            + self.late.len()
             + self
                 .early
                 .values()
@@ -48,43 +55,56 @@ impl Outbox {
                 .sum::<usize>()
     }
 
-    /// `bytes` go on with the replies from request `first` on; `completed` of them end in it. On [`Turn::Now`] the
-    /// caller sends the bytes, or puts what it cannot send into `unsent`, and then calls [`Outbox::passed`].
-    pub(super) fn place(&mut self, first: u64, bytes: &[u8], completed: u64) -> Turn {
+    /// `bytes` go on with the replies from request `first` on; `completed` of them end in it, and a frame `ends` with
+    /// the last of them. On [`Turn::Now`] the caller sends the bytes, or puts what it cannot send into `unsent`, and then
+    /// calls [`Outbox::passed`].
+    pub(super) fn place(&mut self, first: u64, bytes: &[u8], completed: u64, ends: bool) -> Turn {
         if first == self.head {
             if self.unsent.is_empty() {
                 return Turn::Now;
             }
             self.unsent.extend_from_slice(bytes);
-            self.passed(completed);
+            self.passed(completed, ends);
             return Turn::Kept;
         }
         debug_assert!(first > self.head, "a reply to a request that was answered");
         let early = self.early.entry(first).or_default();
         early.bytes.extend_from_slice(bytes);
         early.completed += completed;
+        early.ends = ends;
         Turn::Kept
     }
 
     /// `completed` more requests are answered; what waited for that moves to `unsent`.
-    pub(super) fn passed(&mut self, completed: u64) {
+    pub(super) fn passed(&mut self, completed: u64, ends: bool) {
         self.head += completed;
+        self.open = !ends;
         while let Some(entry) = self.early.first_entry()
             && *entry.key() == self.head
         {
             let early = entry.remove();
             self.unsent.extend_from_slice(&early.bytes);
             self.head += early.completed;
+            self.open = !early.ends;
             if early.completed == 0 {
                 // The beginning of a reply: its rest is this request's turn.
                 break;
             }
         }
+        if !self.open && !self.late.is_empty() {
+            self.unsent
+                .extend_from_slice(&std::mem::take(&mut self.late));
+        }
     }
 
-    /// Bytes that belong to no request: a message or an invalidation. They go out before the next reply.
+    /// Bytes that belong to no request: a message or an invalidation. They go out before the next reply, and never in
+    /// the middle of one.
     pub(super) fn message(&mut self, bytes: &[u8]) {
-        self.unsent.extend_from_slice(bytes);
+        if self.open {
+            self.late.extend_from_slice(bytes);
+        } else {
+            self.unsent.extend_from_slice(bytes);
+        }
     }
 }
 
@@ -95,9 +115,11 @@ mod tests {
     fn outbox(steps: &[(u64, &str, u64)]) -> String {
         let mut outbox = Outbox::default();
         for (first, bytes, completed) in steps {
-            if outbox.place(*first, bytes.as_bytes(), *completed) == Turn::Now {
+            // In these tests a piece that completes nothing is the beginning of a frame, any other ends with one.
+            let ends = *completed > 0;
+            if outbox.place(*first, bytes.as_bytes(), *completed, ends) == Turn::Now {
                 outbox.unsent.extend_from_slice(bytes.as_bytes());
-                outbox.passed(*completed);
+                outbox.passed(*completed, ends);
             }
         }
         String::from_utf8(outbox.unsent.to_vec()).unwrap()
@@ -123,6 +145,19 @@ mod tests {
             outbox(&[(1, "bc1", 1), (2, "c2", 1), (0, "a", 1)]),
             "abc1c2"
         );
+    }
+
+    #[test]
+    fn a_message_does_not_break_a_reply_in_two() {
+        let mut outbox = Outbox::default();
+        outbox.message(b"<before>");
+        assert_eq!(outbox.place(0, b"a1", 0, false), Turn::Kept);
+        outbox.message(b"<between>");
+        outbox.place(0, b"a2", 1, true);
+        outbox.message(b"<after>");
+        outbox.place(1, b"b", 1, true);
+        assert_eq!(&outbox.unsent[..], b"<before>a1a2<between><after>b");
+        assert_eq!(outbox.waiting_bytes(), outbox.unsent.len());
     }
 
     #[test]

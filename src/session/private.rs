@@ -14,6 +14,7 @@ use super::reply::Client;
 use super::ticket::{Handling, Ticket};
 use super::worker::Sharing;
 use crate::metrics::Gauge;
+use crate::resp::encode::Protocol;
 use crate::terms::Side;
 use crate::upstream::{Lane, LaneKey, LaneState, Mode, OpenError, Pipeline};
 
@@ -77,12 +78,19 @@ pub(super) enum Got {
 }
 
 impl Sides {
+    /// Whether it is not known yet which connections serve the session.
+    pub(super) fn are_unknown(&self) -> bool {
+        self.lanes.iter().all(Option::is_none)
+    }
+
     /// Whether the server is known to want AUTH from this session first.
     pub(super) fn is_unauthenticated(&self) -> bool {
-        self.lanes
-            .iter()
-            .flatten()
-            .any(|lane| lane.is_unauthenticated())
+        let lanes = self.lanes.iter().flatten();
+        let private = self.private.iter().flatten();
+        lanes.into_iter().any(|lane| lane.is_unauthenticated())
+            || private
+                .into_iter()
+                .any(|private| private.pipeline.is_unauthenticated())
     }
 
     /// Whether `connection` is the one that was prepared.
@@ -123,6 +131,13 @@ impl Sides {
         self.last = [None, None];
     }
 
+    /// The private connection to `side` is another one to the server now.
+    pub(super) fn set_key(&mut self, side: Side, key: LaneKey) {
+        if let Some(private) = &mut self.private[side.index()] {
+            private.key = key;
+        }
+    }
+
     /// Takes the private connection to `side` away from the session.
     pub(super) fn take_private(&mut self, side: Side) -> Option<Box<Private>> {
         self.private[side.index()].take()
@@ -148,6 +163,12 @@ impl Session {
     pub(super) fn key(&self, side: Side) -> LaneKey {
         self.who
             .lane(self.worker.lanes.server(side), &self.worker.credentials)
+    }
+
+    /// The lane that will serve the session's next request on the active side; connected or not.
+    pub(super) fn seat(&mut self) {
+        let side = self.worker.gate.policy().active;
+        self.sides.lanes[side.index()] = Some(self.worker.lanes.lane(&self.key(side)));
     }
 
     /// A connection to `side` for a request that needs nothing of it. The fast path.
@@ -249,7 +270,11 @@ impl Session {
 
     /// Whether the session must keep a private connection.
     fn needs_private(&self) -> bool {
-        self.has_state() || self.blocked.is_some() || self.worker.sharing == Sharing::Off
+        self.has_state()
+            || self.blocked.is_some()
+            // What comes next decides whether there will be state.
+            || self.park == Some(Park::Reply)
+            || self.worker.sharing == Sharing::Off
     }
 
     /// Gives a private connection back that is no longer needed.
@@ -306,12 +331,14 @@ impl Session {
             handling,
             permit: None,
             read_at: self.read_at,
+            head: Vec::new(),
         }
     }
 
     fn own(&mut self, pipeline: Rc<Pipeline<Client>>, key: LaneKey) -> Rc<Pipeline<Client>> {
         let private = self.owned(pipeline, key);
         let pipeline = Rc::clone(&private.pipeline);
+        pipeline.set_owner(Some(&self.client));
         self.sides.set_private(private);
         if self.part.is_none() {
             self.part = Some(Part::join(&self.worker.gate, &self.client));
@@ -321,7 +348,6 @@ impl Session {
 
     fn owned(&self, pipeline: Rc<Pipeline<Client>>, key: LaneKey) -> Box<Private> {
         let gauge = self.worker.metrics.private_opened(key.side);
-        pipeline.set_owner(Some(&self.client));
         Box::new(Private {
             pipeline,
             key,
@@ -345,6 +371,7 @@ impl Session {
 
     /// Has the frames of `pipeline` handed to the session one by one.
     pub(super) fn watch_frames(&self, pipeline: &Pipeline<Client>) {
+        self.client.set_resp3(self.who.protocol == Protocol::Resp3);
         pipeline.set_mode(Mode::Frames(Rc::clone(&self.client)));
     }
 }

@@ -3,13 +3,15 @@
 //!
 //! Read on in `route` (one request), `private` (a connection of the session's own), `crossing` (a change of sides).
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
+use tokio::time::{Sleep, sleep};
 
 use super::blocking::Blocked;
 use super::crossing::Part;
@@ -22,7 +24,7 @@ use super::second_side::Second;
 use super::ticket::{Handling, Purpose, Shown};
 use super::transaction::Transaction;
 use super::who::Who;
-use super::worker::Worker;
+use super::worker::{Sharing, Worker};
 use super::{Auth, ListenerSettings};
 use crate::metrics::{ClientError, Gauge};
 use crate::resp::request::{self, ProtocolError};
@@ -142,10 +144,22 @@ impl Session {
 
     /// Serves the client until it leaves, or must.
     pub(super) async fn run(mut self: Box<Self>) {
+        let mut pause: Option<Pin<Box<Sleep>>> = None;
         let end = loop {
             let mut polled = false;
             let read = self.wants_read();
+            let watch = !read && self.blocked.is_some();
+            if watch && self.client.stream().has_hung_up() {
+                break End::Client;
+            }
             let event = poll_fn(|cx| {
+                if watch {
+                    let over = pause.get_or_insert_with(|| Box::pin(sleep(HANG_UP_LOOK)));
+                    if over.as_mut().poll(cx).is_ready() {
+                        pause = None;
+                        return Poll::Ready(Event::Signalled);
+                    }
+                }
                 // A wake-up of any kind is a reason to look.
                 if std::mem::replace(&mut polled, true) {
                     return Poll::Ready(Event::Signalled);
@@ -204,6 +218,10 @@ impl Session {
                 self.pump_inbox()?;
             }
         }
+        if self.inbox.len() > self.worker.limits.request_bytes {
+            self.worker.metrics.client_error(ClientError::Limit);
+            return Err(End::Protocol(TOO_LARGE.to_vec()));
+        }
         Ok(())
     }
 
@@ -214,6 +232,7 @@ impl Session {
         }
         self.look_at_second()?;
         self.advance()?;
+        self.client.flush_messages();
         match self.park {
             Some(Park::End) => {
                 if self.client.unanswered() == 0 {
@@ -253,6 +272,9 @@ impl Session {
 
     /// The next whole request of `input`, if it is all there.
     pub(super) fn scan(&mut self, input: &[u8]) -> Result<request::Scanned, ProtocolError> {
+        if self.sides.are_unknown() && self.worker.sharing == Sharing::Lanes {
+            self.seat();
+        }
         let limits = if self.sides.is_unauthenticated() {
             request::Limits::unauthenticated()
         } else {
@@ -279,6 +301,7 @@ impl Session {
             } => {
                 match purpose {
                     Purpose::Change => self.changed(number, &reply),
+                    Purpose::Multi(side) => self.multi_answered(number, side, &reply),
                     Purpose::Exec => self.executed(number, &reply),
                     Purpose::Unwatch => self.unwatched(number, &reply),
                     Purpose::Blocked => self.unblocked(number, &reply),
@@ -298,11 +321,45 @@ impl Session {
                 kind,
                 frame,
             } => self.frame(connection, kind, &frame),
+            Shown::Passed {
+                number,
+                purpose,
+                head,
+            } => {
+                self.passed(number, purpose, &head);
+                Ok(())
+            }
+            Shown::Piece {
+                connection,
+                bytes,
+                ends,
+            } => self.frame_piece(connection, &bytes, ends),
+            Shown::Stream { refused } => {
+                self.stream_began(refused);
+                Ok(())
+            }
             Shown::Lost {
                 connection,
                 handling,
                 loss,
             } => self.lost(connection, handling, loss),
+        }
+    }
+
+    /// A reply has ended that went to the client as it came.
+    fn passed(&mut self, number: u64, purpose: Purpose, head: &[u8]) {
+        match purpose {
+            Purpose::Cursor => self.cursor_passed(number, head),
+            Purpose::Exec => {
+                self.transaction = None;
+                self.watch = Watch::Off;
+                self.go_back();
+            }
+            Purpose::Blocked => {
+                self.blocked = None;
+                self.go_back();
+            }
+            _ => self.go_back(),
         }
     }
 
@@ -359,8 +416,13 @@ impl Session {
     }
 }
 
+/// What a request is told that does not end.
+const TOO_LARGE: &[u8] = b"-ERR handover: a request is too large; limit request_bytes\r\n";
 /// Room for one read when a request has only begun to arrive.
 const READ_BYTES_MIN: usize = 16 << 10;
+/// A session that waits at the database, and is not read because it has sent enough, is looked at so often whether its
+/// client is still there: what it waits for must not be given to nobody.
+const HANG_UP_LOOK: Duration = Duration::from_millis(20);
 /// What a parked session reads at most, beyond the request that parked it, to notice that its client has gone.
 const PARKED_BYTES_MAX: usize = 64 << 10;
 

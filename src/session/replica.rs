@@ -12,6 +12,13 @@ use crate::upstream::Mode;
 impl Session {
     /// SYNC or PSYNC.
     pub(super) fn replicate(&mut self, asked: Asked<'_>) -> Result<Step, End> {
+        if !asked
+            .verdict
+            .command
+            .is_some_and(|command| command.arity_fits(asked.request.len()))
+        {
+            return self.plain(asked); // the server says what is wrong with it
+        }
         if self.client.unanswered() > 0 {
             self.client.signal_when_answered();
             return Ok(Step::Parked(Park::Order));
@@ -30,11 +37,28 @@ impl Session {
             Got::None(reply) => return Ok(self.answer(&reply)),
         };
         self.count(side, asked.verdict.class);
-        pipeline.set_mode(Mode::Bytes(self.client.clone()));
+        if self.replica_of.is_none() {
+            pipeline.set_mode(Mode::Bytes(self.client.clone()));
+        }
         self.replica_of = Some(side);
+        self.client.expect_stream();
         pipeline.append_unowed(asked.frame());
         pipeline.flush();
-        Ok(Step::Done)
+        Ok(Step::DoneThenPark(Park::Reply))
+    }
+
+    /// The first bytes have come, and gone to the client: of a stream, or of an error.
+    pub(super) fn stream_began(&mut self, refused: bool) {
+        self.park = None;
+        if let Some(side) = self.replica_of
+            && refused
+        {
+            self.replica_of = None;
+            if let Some(private) = self.sides.private(side) {
+                private.pipeline.set_mode(Mode::Replies);
+            }
+            self.release_private();
+        }
     }
 
     /// Whatever a replica sends.

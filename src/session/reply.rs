@@ -3,6 +3,8 @@
 //!
 //! Refuses to know: requests.
 
+mod deliver;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -16,11 +18,9 @@ use bytes::{Buf, BytesMut};
 
 use super::mute::{Mute, Replies};
 use super::outbox::{Outbox, Turn};
-use super::ticket::{Handling, Shown, Ticket};
+use super::ticket::Shown;
 use crate::metrics::{ClientError, Shard};
 use crate::net::Stream;
-use crate::resp::reply::Kind;
-use crate::upstream::{Loss, Sink, Times};
 
 /// The client's end.
 pub(super) struct Client {
@@ -48,6 +48,12 @@ pub(super) struct Client {
     waiting_bytes_max: usize,
     /// Connections that are not read until the client has taken what waits for it.
     no_room: RefCell<Vec<Waker>>,
+    /// The next bytes of a connection in bytes mode are the beginning of a stream, or an error in its place.
+    stream_expected: Cell<bool>,
+    /// Bytes of frames that the session's task has not looked at.
+    shown_bytes: Cell<usize>,
+    /// Replies that are arrays cannot be messages.
+    speaks_resp3: Cell<bool>,
     /// Its connections are read all the same: others wait for what has come on them.
     hurried: Cell<bool>,
     metrics: Arc<Shard>,
@@ -78,6 +84,9 @@ impl Client {
             reply_begun: Cell::new(0),
             waiting_bytes_max,
             no_room: RefCell::default(),
+            stream_expected: Cell::new(false),
+            shown_bytes: Cell::new(0),
+            speaks_resp3: Cell::new(false),
             hurried: Cell::new(false),
             metrics,
         })
@@ -155,19 +164,29 @@ impl Client {
 
     /// A reply that the proxy gives by itself, in its place.
     pub(super) fn answer(&self, number: u64, reply: &[u8]) {
-        self.place(number, reply, 1);
+        self.place(number, reply, 1, true);
     }
 
-    /// The beginning of such a reply; [`Client::answer`] ends it.
-    pub(super) fn part_of_answer(&self, number: u64, piece: &[u8]) {
-        self.place(number, piece, 0);
+    /// A part of such a reply, with whose last byte a frame `ends` or not; [`Client::answer`] ends the reply.
+    pub(super) fn part_of_answer(&self, number: u64, piece: &[u8], ends: bool) {
+        self.place(number, piece, 0, ends);
     }
 
-    /// A message, an invalidation, or another frame without a request.
+    /// A message, an invalidation, or another frame without a request. It leaves with [`Client::flush_messages`], at the
+    /// end of the session's turn.
     pub(super) fn message(&self, frame: &[u8]) {
         self.outbox.borrow_mut().message(frame);
-        self.flush();
         self.judge();
+    }
+
+    /// Writes what messages have left to write. For the session's own task, which waits for the socket where the kernel
+    /// takes no more.
+    pub(super) fn flush_messages(&self) {
+        if self.outbox.borrow().unsent.is_empty() {
+            self.make_room();
+        } else {
+            self.write_unsent();
+        }
     }
 
     /// Whether its connections are read however much waits for it.
@@ -180,7 +199,15 @@ impl Client {
 
     /// The oldest thing to look at.
     pub(super) fn next_shown(&self) -> Option<Shown> {
-        self.shown.borrow_mut().pop_front()
+        let shown = self.shown.borrow_mut().pop_front()?;
+        self.shown_bytes
+            .set(self.shown_bytes.get() - shown.frame_bytes());
+        Some(shown)
+    }
+
+    /// Whether the session speaks RESP3 on a connection whose frames are not all replies.
+    pub(super) fn set_resp3(&self, resp3: bool) {
+        self.speaks_resp3.set(resp3);
     }
 
     /// Wakes the session's task.
@@ -233,30 +260,36 @@ impl Client {
         }
     }
 
-    /// Writes what the kernel takes.
+    /// Writes what the kernel takes; what it does not take, the session's task waits for.
     pub(super) fn flush(&self) {
+        if !self.write_unsent() {
+            self.signal();
+        }
+    }
+
+    /// Writes what the kernel takes; false where it would take more later.
+    fn write_unsent(&self) -> bool {
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.unsent.is_empty() {
             match self.stream.try_write(&outbox.unsent) {
                 Ok(written) => outbox.unsent.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    drop(outbox);
-                    // The task waits for the socket, and notices when it can read on.
-                    self.signal();
-                    return;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(_) => {
                     drop(outbox);
                     self.fail();
-                    return;
+                    return true;
                 }
             }
         }
-        if outbox.unsent.capacity() > 0 {
-            outbox.unsent = BytesMut::new();
-        }
+        outbox.unsent = BytesMut::new();
         drop(outbox);
         self.make_room();
+        true
+    }
+
+    /// Shows the session what the next bytes of its stream begin with.
+    pub(super) fn expect_stream(&self) {
+        self.stream_expected.set(true);
     }
 
     /// Has connections read on that had to stop.
@@ -283,14 +316,14 @@ impl Client {
         self.gone.set(true);
     }
 
-    fn place(&self, number: u64, bytes: &[u8], completed: u64) {
+    fn place(&self, number: u64, bytes: &[u8], completed: u64, ends: bool) {
         let mut outbox = self.outbox.borrow_mut();
         let muted = match &mut *self.mute.borrow_mut() {
             Some(mute) => mute.is_muted(number, outbox.head()),
             None => false,
         };
         let bytes = if muted { &[] } else { bytes };
-        if outbox.place(number, bytes, completed) == Turn::Now {
+        if outbox.place(number, bytes, completed, ends) == Turn::Now {
             let sent = match self.stream.try_write(bytes) {
                 Ok(written) => written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -303,7 +336,7 @@ impl Client {
             if sent < bytes.len() {
                 outbox.unsent.extend_from_slice(&bytes[sent..]);
             }
-            outbox.passed(completed);
+            outbox.passed(completed, ends);
         }
         let unsent = !outbox.unsent.is_empty();
         let answered = outbox.head() == self.next.get();
@@ -331,6 +364,8 @@ impl Client {
     }
 
     fn show(&self, shown: Shown) {
+        self.shown_bytes
+            .set(self.shown_bytes.get() + shown.frame_bytes());
         self.shown.borrow_mut().push_back(shown);
         self.signal();
     }
@@ -345,95 +380,7 @@ impl Client {
 
 /// Requests that a session may have on their way before anything is known of their replies.
 const FIRST_REQUESTS: u64 = 64;
-/// With each piece, the memory of large replies fades by one part in this many.
-const REPLY_BYTES_DECAY: u64 = 8;
 /// Replies were asked for before they turned out large: this many times the limit may wait, and no more.
 const OVERFULL: usize = 16;
 /// How long a client may take for its last replies.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
-
-impl Sink for Client {
-    type Ticket = Ticket;
-
-    fn wants_whole(ticket: &Ticket) -> bool {
-        matches!(ticket.handling, Handling::Show(_))
-    }
-
-    fn piece(&self, ticket: &mut Ticket, bytes: &[u8], completed: u32) {
-        if ticket.handling == Handling::Swallow || self.gone.get() {
-            return;
-        }
-        self.place(ticket.number, bytes, u64::from(completed));
-        ticket.number += u64::from(completed);
-        let lately = self.reply_bytes.get() - self.reply_bytes.get() / REPLY_BYTES_DECAY;
-        let now = (self.reply_begun.get() + bytes.len() as u64) / u64::from(completed.max(1));
-        self.reply_begun.set(if completed == 0 { now } else { 0 });
-        self.reply_bytes.set(lately.max(now));
-        self.judge();
-    }
-
-    fn whole(&self, ticket: &mut Ticket, _kind: Kind, reply: BytesMut) {
-        if let Handling::Show(purpose) = ticket.handling {
-            self.show(Shown::Reply {
-                number: ticket.number,
-                purpose,
-                reply,
-            });
-        }
-    }
-
-    fn finished(&self, ticket: Ticket, at: Times) {
-        if ticket.handling == Handling::Relay {
-            let before = at.sent.saturating_duration_since(ticket.read_at);
-            self.metrics.overhead(before + at.received.elapsed(), 1);
-            self.metrics
-                .upstream(at.side, at.received.saturating_duration_since(at.sent), 1);
-        }
-    }
-
-    fn frame(&self, connection: u64, kind: Kind, frame: BytesMut) {
-        self.show(Shown::Frame {
-            connection,
-            kind,
-            frame,
-        });
-    }
-
-    fn bytes(&self, bytes: &[u8]) {
-        self.message(bytes);
-    }
-
-    fn has_room(&self, waker: &Waker) -> bool {
-        if self.hurried.get()
-            || self.gone.get()
-            || self.outbox.borrow().unsent.len() < self.waiting_bytes_max
-        {
-            return true;
-        }
-        let mut stopped = self.no_room.borrow_mut();
-        if !stopped.iter().any(|known| known.will_wake(waker)) {
-            stopped.push(waker.clone());
-        }
-        false
-    }
-
-    fn lost(&self, ticket: Ticket, loss: &Loss) {
-        let Ticket {
-            handling, permit, ..
-        } = ticket;
-        drop(permit);
-        self.show(Shown::Lost {
-            connection: None,
-            handling: Some(handling),
-            loss: loss.clone(),
-        });
-    }
-
-    fn ended(&self, connection: u64, loss: &Loss) {
-        self.show(Shown::Lost {
-            connection: Some(connection),
-            handling: None,
-            loss: loss.clone(),
-        });
-    }
-}

@@ -143,13 +143,19 @@ impl Session {
             Got::Park(park) => return Ok(Err(Step::Parked(park))),
             Got::None(reply) => return Ok(Err(self.answer(&reply))),
         };
-        if pipeline.outstanding() >= self.worker.limits.lane_requests {
+        if !self.has_room(&pipeline) {
             if let Some(waker) = self.client.waker() {
                 pipeline.wait(waker);
             }
             return Ok(Err(Step::Parked(Park::Room)));
         }
         Ok(Ok(pipeline))
+    }
+
+    /// Whether `pipeline` takes one more request.
+    pub(super) fn has_room(&self, pipeline: &Pipeline<Client>) -> bool {
+        pipeline.outstanding() < self.worker.limits.lane_requests
+            && pipeline.unsent_bytes() < self.worker.limits.upstream_bytes
     }
 
     /// Appends one request that brings one reply.
@@ -171,6 +177,7 @@ impl Session {
                 handling,
                 permit,
                 read_at: self.read_at,
+                head: Vec::new(),
             },
         );
     }
@@ -321,7 +328,7 @@ impl Session {
             &pipeline,
             side,
             asked.frame(),
-            Handling::Show(Purpose::Borrowed),
+            Handling::Pass(Purpose::Borrowed),
             Some(permit),
         );
         Ok(Step::DoneThenPark(Park::Reply))
@@ -330,8 +337,13 @@ impl Session {
     /// The reply of a borrowed connection: it goes to the client, and the connection back.
     pub(super) fn give_back(&mut self, number: u64, reply: &[u8]) {
         self.client.answer(number, reply);
-        self.release_private();
+        self.go_back();
+    }
+
+    /// What the session had a connection for has been answered.
+    pub(super) fn go_back(&mut self) {
         self.park = None;
+        self.release_private();
     }
 
     /// What the request means to do, with what the session is in the middle of considered.

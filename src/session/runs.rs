@@ -148,7 +148,7 @@ impl Session {
         let Got::Connection(pipeline) = self.connection(side)? else {
             return Ok(false);
         };
-        if pipeline.outstanding() >= self.worker.limits.lane_requests {
+        if !self.has_room(&pipeline) {
             return Ok(false);
         }
         self.note_script(request, verdict.effect);
@@ -181,6 +181,7 @@ impl Session {
             handling: Handling::Relay,
             permit: Some(permit),
             read_at: self.read_at,
+            head: Vec::new(),
         };
         pipeline.append(&input[start..end], &self.client, ticket, count);
         self.flush(side, &pipeline);

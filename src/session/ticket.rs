@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use super::mute::Replies;
 use crate::gate::Permit;
 use crate::resp::reply::Kind;
+use crate::terms::Side;
 use crate::upstream::Loss;
 
 /// What a request leaves behind until its reply is there.
@@ -20,7 +21,12 @@ pub(super) struct Ticket {
     pub(super) permit: Option<Permit>,
     /// When the request was read.
     pub(super) read_at: Instant,
+    /// What its reply began with, where the session is to know of it afterwards.
+    pub(super) head: Vec<u8>,
 }
+
+/// As much of a reply is kept for the session: the longest cursor.
+pub(super) const HEAD_BYTES: usize = 40;
 
 /// What is done with a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +35,9 @@ pub(super) enum Handling {
     Relay,
     /// To the session first, whole.
     Show(Purpose),
+    /// To the client, as it comes; the session is told when it has ended. A null that ends a blocked command is shown
+    /// whole: it may be kept from the client.
+    Pass(Purpose),
     /// Nobody asked for it but the proxy itself.
     Swallow,
 }
@@ -38,6 +47,8 @@ pub(super) enum Handling {
 pub(super) enum Purpose {
     /// AUTH, HELLO, SELECT or RESET on connection `0`, which tells whether the session has changed.
     Change,
+    /// MULTI on this side: a transaction is open.
+    Multi(Side),
     /// EXEC: the transaction is over.
     Exec,
     /// DISCARD or UNWATCH: so is this.
@@ -70,6 +81,24 @@ pub(super) enum Shown {
         /// All of it.
         reply: BytesMut,
     },
+    /// A reply that the client has, or that is on its way to it.
+    Passed {
+        /// Its request.
+        number: u64,
+        /// Why the session wants to know.
+        purpose: Purpose,
+        /// What it began with.
+        head: Vec<u8>,
+    },
+    /// A piece of a large frame, which is no message, of such a connection.
+    Piece {
+        /// Which connection.
+        connection: u64,
+        /// What goes on with the frame.
+        bytes: BytesMut,
+        /// The frame ends here.
+        ends: bool,
+    },
     /// A frame of a connection that has no order of requests.
     Frame {
         /// Which connection.
@@ -78,6 +107,11 @@ pub(super) enum Shown {
         kind: Kind,
         /// All of it.
         frame: BytesMut,
+    },
+    /// The beginning of what answers SYNC or PSYNC, which the client has.
+    Stream {
+        /// It is an error.
+        refused: bool,
     },
     /// A connection is gone, with a reply outstanding or with a subscription on it.
     Lost {
@@ -88,4 +122,18 @@ pub(super) enum Shown {
         /// Why.
         loss: Loss,
     },
+}
+
+impl Shown {
+    /// Bytes of a frame in it.
+    pub(super) fn frame_bytes(&self) -> usize {
+        match self {
+            Shown::Frame { frame, .. } => frame.len(),
+            Shown::Piece { bytes, .. } => bytes.len(),
+            Shown::Reply { .. }
+            | Shown::Passed { .. }
+            | Shown::Stream { .. }
+            | Shown::Lost { .. } => 0,
+        }
+    }
 }

@@ -114,9 +114,13 @@ impl Tracking {
         let Some(frame) = self.asked.take() else {
             return;
         };
-        if reply.starts_with(b"-") {
-            return;
+        if !reply.starts_with(b"-") {
+            self.accept(frame);
         }
+    }
+
+    /// A request that the server has carried out.
+    pub(super) fn accept(&mut self, frame: Vec<u8>) {
         let on = with_request(&frame, |request| {
             request
                 .argument(2)

@@ -40,10 +40,29 @@ impl Session {
             ControlFlow::Break(step) => return Ok(step),
         };
         self.count(side, asked.verdict.class);
-        self.append(&pipeline, side, asked.frame(), Handling::Relay, None);
+        let handling = Handling::Show(Purpose::Multi(side));
+        self.append(&pipeline, side, asked.frame(), handling, None);
+        Ok(Step::DoneThenPark(Park::Reply))
+    }
+
+    /// The server's word about MULTI: it refuses those who may not, and sessions with subscriptions in RESP2.
+    pub(super) fn multi_answered(&mut self, number: u64, side: Side, reply: &[u8]) {
+        if reply.starts_with(b"-") {
+            self.give_back(number, reply);
+            return;
+        }
         let gauge = self.worker.metrics.in_transaction();
         self.transaction = Some(Box::new(Transaction::open(side, gauge)));
-        Ok(Step::Done)
+        self.client.answer(number, reply);
+        self.park = None;
+        // The session may have moved meanwhile.
+        let here = side.other();
+        if self.sides.private(side).is_none()
+            && let Some(private) = self.sides.private(here)
+        {
+            let pipeline = Rc::clone(&private.pipeline);
+            self.requeue(here, &pipeline);
+        }
     }
 
     /// A private connection to the active side, for what does not write but belongs there.
@@ -100,6 +119,7 @@ impl Session {
             handling: Handling::Relay,
             permit: Some(permit),
             read_at: self.read_at,
+            head: Vec::new(),
         };
         pipeline.append_unowed(asked.frame());
         pipeline.append(&asked.behind[..rest.length], &self.client, ticket, count);
@@ -138,8 +158,8 @@ impl Session {
             rest.requests += 1;
             match verdict.effect {
                 Effect::Exec | Effect::Discard => return (request.len() == 1).then_some(rest),
-                // A command that blocks does not, inside a transaction.
-                Effect::None | Effect::Script | Effect::ScriptBySha | Effect::Block => {
+                // A command that blocks does not, inside a transaction; but the server may refuse the MULTI.
+                Effect::None | Effect::Script | Effect::ScriptBySha => {
                     rest.writes |= verdict.class.may_write();
                     rest.scripts |= verdict.effect == Effect::Script;
                 }
@@ -188,6 +208,18 @@ impl Session {
         if side != active {
             return Ok(self.hold());
         }
+        if asked.verdict.effect == Effect::ClientTracking && !self.frames.is_on() {
+            // What it brings are no replies. None may be owed when that begins.
+            if self.client.unanswered() > 0 {
+                self.client.signal_when_answered();
+                return Ok(Step::Parked(Park::Order));
+            }
+            match self.private_connection(side)? {
+                Got::Connection(pipeline) => self.enter_frames(&pipeline),
+                Got::Park(park) => return Ok(Step::Parked(park)),
+                Got::None(reply) => return Ok(self.answer(&reply)),
+            }
+        }
         self.note_script(&asked.request, asked.verdict.effect);
         let Some(transaction) = &mut self.transaction else {
             return Ok(Step::Done);
@@ -218,6 +250,12 @@ impl Session {
             return Ok(self.end_transaction(EXECABORT));
         }
         let (queued_on, writes) = (transaction.side, transaction.writes);
+        // Where the session changes with it, the whole reply tells how.
+        let handling = if transaction.changes.is_empty() {
+            Handling::Pass(Purpose::Exec)
+        } else {
+            Handling::Show(Purpose::Exec)
+        };
         let intent = if writes { Intent::Write } else { Intent::Stay };
         let (side, permit) = match self.admit(asked, intent) {
             Ok(admitted) => admitted,
@@ -237,13 +275,7 @@ impl Session {
             Got::None(reply) => return Ok(self.answer(&reply)),
         };
         self.count(side, asked.verdict.class);
-        self.append(
-            &pipeline,
-            side,
-            asked.frame(),
-            Handling::Show(Purpose::Exec),
-            Some(permit),
-        );
+        self.append(&pipeline, side, asked.frame(), handling, Some(permit));
         Ok(Step::DoneThenPark(Park::Reply))
     }
 

@@ -49,8 +49,6 @@ pub struct Lane<S: Sink> {
     state: RefCell<Inner<S>>,
     /// Sessions that wait for it to be up, or to have failed.
     waiting: RefCell<Vec<Waker>>,
-    /// The server wants AUTH from this lane's identity.
-    unauthenticated: Cell<bool>,
     /// A fresh connection in place of one that is stalled.
     relief: Cell<Relief>,
     /// Connections that were set aside and may still be open.
@@ -119,7 +117,6 @@ impl<S: Sink> Lanes<S> {
             key: key.clone(),
             state: RefCell::new(Inner::Idle),
             waiting: RefCell::default(),
-            unauthenticated: Cell::new(false),
             relief: Cell::new(Relief::None),
             aside: RefCell::default(),
         });
@@ -284,10 +281,7 @@ impl<S: Sink> Lanes<S> {
     async fn connect(self: Rc<Self>, lane: Rc<Lane<S>>) {
         let outcome = self.open_with_retries(&lane.key).await;
         *lane.state.borrow_mut() = match outcome {
-            Ok(opened) => {
-                lane.unauthenticated.set(opened.unauthenticated);
-                Inner::Up(self.pipeline(lane.key.side, opened))
-            }
+            Ok(opened) => Inner::Up(self.pipeline(lane.key.side, opened)),
             Err(error) => {
                 tracing::warn!(side = %lane.key.side, %error, "no connection; requests get an error until there is one");
                 Inner::Failed(error, Instant::now())
@@ -335,7 +329,10 @@ impl<S: Sink> Lane<S> {
 
     /// Whether the server wants AUTH from this lane's identity, as far as is known.
     pub fn is_unauthenticated(&self) -> bool {
-        self.unauthenticated.get()
+        match &*self.state.borrow() {
+            Inner::Up(pipeline) => pipeline.is_unauthenticated(),
+            Inner::Idle | Inner::Connecting | Inner::Failed(..) => false,
+        }
     }
 
     /// The connection, if it is up. The fast path.

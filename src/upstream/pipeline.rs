@@ -4,6 +4,8 @@
 //! Replies are scanned for boundaries and handed on as they come, piece by piece: nothing is copied or collected here
 //! unless the request asked to see its whole reply.
 
+mod incoming;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -17,7 +19,7 @@ use bytes::{Buf, BytesMut};
 
 use super::open::Opened;
 use super::reader::Reader;
-use super::sink::{Loss, Mode, Scratch, Sink, Times};
+use super::sink::{Loss, Mode, Scratch, Sink};
 use crate::metrics::{Direction, Shard, UpstreamError};
 use crate::net::Stream;
 use crate::terms::Side;
@@ -30,10 +32,15 @@ pub struct Pipeline<S: Sink> {
     side: Side,
     /// The server's handle for it.
     client_id: Option<i64>,
+    /// The server wants AUTH on it first.
+    unauthenticated: Cell<bool>,
     stream: Stream,
     metrics: Arc<Shard>,
     /// Bytes not yet taken by the kernel.
     unsent: RefCell<BytesMut>,
+    /// They were many: their buffer is given back when they have left. Its capacity does not tell, since it counts from
+    /// what has left.
+    swollen: Cell<bool>,
     /// What the server owes, oldest first.
     owed: RefCell<VecDeque<Owed<S>>>,
     /// Replies outstanding, over all entries of `owed`.
@@ -73,16 +80,20 @@ impl<S: Sink> Pipeline<S> {
     /// A pipeline on an open connection; [`Pipeline::drive`] must be spawned for it.
     pub fn new(number: u64, side: Side, opened: Opened, metrics: Arc<Shard>) -> Rc<Pipeline<S>> {
         let Opened {
-            stream, client_id, ..
+            stream,
+            client_id,
+            unauthenticated,
         } = opened;
         Rc::new(Pipeline {
             number,
             side,
             client_id,
+            unauthenticated: Cell::new(unauthenticated),
             stream,
             metrics,
             leaving: Cell::new(0),
             unsent: RefCell::default(),
+            swollen: Cell::new(false),
             owed: RefCell::default(),
             outstanding: Cell::new(0),
             mode: RefCell::new(Mode::Replies),
@@ -101,6 +112,16 @@ impl<S: Sink> Pipeline<S> {
     /// The server's handle for it, for CLIENT UNBLOCK.
     pub fn client_id(&self) -> Option<i64> {
         self.client_id
+    }
+
+    /// Whether the server wants AUTH on it before anything else, as far as is known.
+    pub fn is_unauthenticated(&self) -> bool {
+        self.unauthenticated.get()
+    }
+
+    /// The server has accepted a password on it.
+    pub fn set_authenticated(&self) {
+        self.unauthenticated.set(false);
     }
 
     /// Whether requests can be appended.
@@ -125,7 +146,7 @@ impl<S: Sink> Pipeline<S> {
 
     /// Puts whole requests at the end: `count` replies will be owed to `sink`. They leave with the next flush.
     pub fn append(&self, requests: &[u8], sink: &Rc<S>, ticket: S::Ticket, count: u32) {
-        self.unsent.borrow_mut().extend_from_slice(requests);
+        self.append_unowed(requests);
         self.outstanding
             .set(self.outstanding.get() + count as usize);
         self.owed.borrow_mut().push_back(Owed {
@@ -140,7 +161,11 @@ impl<S: Sink> Pipeline<S> {
     /// Puts requests at the end that bring no reply of their own, or whose replies the owner of a connection in
     /// [`Mode::Frames`] recognises by itself.
     pub fn append_unowed(&self, requests: &[u8]) {
-        self.unsent.borrow_mut().extend_from_slice(requests);
+        let mut unsent = self.unsent.borrow_mut();
+        unsent.extend_from_slice(requests);
+        if unsent.len() > IDLE_BUFFER_BYTES_MAX {
+            self.swollen.set(true);
+        }
     }
 
     /// Writes what the kernel takes now; the rest leaves when it can. For a connection with one owner, at the end of
@@ -228,10 +253,14 @@ impl<S: Sink> Pipeline<S> {
         if self.state.get() == State::Down {
             return Poll::Ready(Ok(Turn::Retired));
         }
+        let had = self.unsent_bytes();
         while !self.write_some()? {
             if self.stream.poll_write_ready(cx)?.is_pending() {
                 break;
             }
+        }
+        if had > IDLE_BUFFER_BYTES_MAX && self.unsent_bytes() < had {
+            self.wake_waiting();
         }
         if matches!(self.state.get(), State::Retiring | State::Aside)
             && self.outstanding.get() == 0
@@ -262,7 +291,7 @@ impl<S: Sink> Pipeline<S> {
                 Err(error) => return Err(error),
             }
         }
-        if unsent.capacity() > IDLE_BUFFER_BYTES_MAX {
+        if self.swollen.take() {
             *unsent = BytesMut::new();
         } else {
             // Everything is sent: the next append starts at the front of the same allocation.
@@ -296,93 +325,14 @@ impl<S: Sink> Pipeline<S> {
             .bytes(self.side, Direction::FromServer, length as u64);
         self.received(reader, &buffer[..length], Instant::now())?;
         drop(buffer);
+        self.wake_waiting();
+        Ok(())
+    }
+
+    fn wake_waiting(&self) {
         for waker in self.waiting.take() {
             waker.wake();
         }
-        Ok(())
-    }
-
-    fn received(&self, reader: &mut Reader, mut bytes: &[u8], at: Instant) -> Result<(), Loss> {
-        while !bytes.is_empty() {
-            let mode = self.mode.borrow().clone();
-            let used = match mode {
-                Mode::Replies => self.replies(reader, bytes, at)?,
-                Mode::Frames(owner) => self.frame(reader, bytes, &owner)?,
-                Mode::Bytes(owner) => {
-                    owner.bytes(bytes);
-                    bytes.len()
-                }
-            };
-            bytes = &bytes[used..];
-        }
-        Ok(())
-    }
-
-    /// Hands on what of `bytes` belongs to the oldest entry.
-    fn replies(&self, reader: &mut Reader, bytes: &[u8], at: Instant) -> Result<usize, Loss> {
-        if reader.is_at_push(bytes) {
-            return self.push(reader, bytes);
-        }
-        let mut owed = self.owed.borrow_mut();
-        let Some(oldest) = owed.front_mut() else {
-            return Err(Loss::Protocol("a reply that nobody asked for".to_owned()));
-        };
-        let used = if S::wants_whole(&oldest.ticket) {
-            let (used, whole) = reader.collect(bytes)?;
-            if let Some((kind, reply)) = whole {
-                oldest.sink.whole(&mut oldest.ticket, kind, reply);
-                oldest.count -= 1;
-                self.outstanding.set(self.outstanding.get() - 1);
-            }
-            used
-        } else {
-            let (used, completed) = reader.run(bytes, oldest.count)?;
-            oldest
-                .sink
-                .piece(&mut oldest.ticket, &bytes[..used], completed);
-            oldest.count -= completed;
-            self.outstanding
-                .set(self.outstanding.get() - completed as usize);
-            used
-        };
-        if oldest.count == 0
-            && let Some(Owed {
-                sink, ticket, sent, ..
-            }) = owed.pop_front()
-        {
-            // A server may answer before it has been sent everything that stands behind in the buffer.
-            let left = owed.len();
-            self.leaving.set(self.leaving.get().min(left));
-            drop(owed);
-            let (side, sent) = (self.side, sent.unwrap_or(at));
-            sink.finished(
-                ticket,
-                Times {
-                    side,
-                    sent,
-                    received: at,
-                },
-            );
-        }
-        Ok(used)
-    }
-
-    /// A push that the connection's session did not ask for by itself: another one redirects its invalidations here.
-    /// On a shared connection nobody can have meant it.
-    fn push(&self, reader: &mut Reader, bytes: &[u8]) -> Result<usize, Loss> {
-        let (used, whole) = reader.collect(bytes)?;
-        if let (Some((kind, frame)), Some(owner)) = (whole, &*self.owner.borrow()) {
-            owner.frame(self.number, kind, frame);
-        }
-        Ok(used)
-    }
-
-    fn frame(&self, reader: &mut Reader, bytes: &[u8], owner: &Rc<S>) -> Result<usize, Loss> {
-        let (used, whole) = reader.collect(bytes)?;
-        if let Some((kind, frame)) = whole {
-            owner.frame(self.number, kind, frame);
-        }
-        Ok(used)
     }
 
     fn fail(&self, loss: &Loss) {

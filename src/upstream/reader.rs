@@ -11,9 +11,26 @@ pub(super) struct Reader {
     scanner: Scanner,
     /// The beginning of a frame that is wanted whole.
     partial: BytesMut,
+    /// Some bytes of a frame have passed, and more are to come.
+    in_frame: bool,
+    /// That frame is handed on in pieces.
+    in_pieces: bool,
 }
 
+/// From this size on a frame may be handed on in pieces.
+const LARGE_FRAME_BYTES: usize = 64 << 10;
+
 impl Reader {
+    /// Whether the next byte begins a frame.
+    pub(super) fn is_between_frames(&self) -> bool {
+        !self.in_frame
+    }
+
+    /// Whether the present frame is being collected.
+    pub(super) fn is_collecting(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
     /// Whether `bytes`, which come next, go on with a push, or begin one.
     pub(super) fn is_at_push(&self, bytes: &[u8]) -> bool {
         match self.scanner.kind() {
@@ -39,8 +56,12 @@ impl Reader {
                 Progress::Frame { length, .. } => {
                     used += length;
                     completed += 1;
+                    self.in_frame = false;
                 }
-                Progress::Partial => used = bytes.len(),
+                Progress::Partial => {
+                    used = bytes.len();
+                    self.in_frame = true;
+                }
             }
         }
         Ok((used, completed))
@@ -54,12 +75,42 @@ impl Reader {
         match self.scan(bytes)? {
             Progress::Frame { length, kind } => {
                 self.partial.extend_from_slice(&bytes[..length]);
+                self.in_frame = false;
                 Ok((length, Some((kind, std::mem::take(&mut self.partial)))))
             }
             Progress::Partial => {
                 self.partial.extend_from_slice(bytes);
+                self.in_frame = true;
                 Ok((bytes.len(), None))
             }
+        }
+    }
+
+    /// The beginning of a large frame that has been collected, and its kind: what follows comes from [`Reader::pass`].
+    /// None where nothing large is being collected, or `takes_pieces` does not want it so.
+    pub(super) fn begin_pieces(&mut self, takes_pieces: impl Fn(Kind) -> bool) -> Option<BytesMut> {
+        let kind = self.scanner.kind()?;
+        if self.partial.len() < LARGE_FRAME_BYTES || !takes_pieces(kind) {
+            return None;
+        }
+        self.in_pieces = true;
+        Some(std::mem::take(&mut self.partial))
+    }
+
+    /// Whether the present frame is handed on in pieces.
+    pub(super) fn is_in_pieces(&self) -> bool {
+        self.in_pieces
+    }
+
+    /// Takes what of `bytes` belongs to such a frame: (bytes used, whether it ends there).
+    pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<(usize, bool), Loss> {
+        match self.scan(bytes)? {
+            Progress::Frame { length, .. } => {
+                self.in_frame = false;
+                self.in_pieces = false;
+                Ok((length, true))
+            }
+            Progress::Partial => Ok((bytes.len(), false)),
         }
     }
 

@@ -16,11 +16,12 @@ pub trait Sink: 'static {
     /// What a request leaves behind to have its reply recognised.
     type Ticket: 'static;
 
-    /// Whether the replies of this ticket are wanted whole, through [`Sink::whole`].
-    fn wants_whole(ticket: &Self::Ticket) -> bool;
+    /// Whether the reply of this ticket that begins with these bytes is wanted whole, through [`Sink::whole`].
+    fn wants_whole(ticket: &Self::Ticket, begins: &[u8]) -> bool;
 
-    /// `bytes` go on with the replies of `ticket`; `completed` of them end in it.
-    fn piece(&self, ticket: &mut Self::Ticket, bytes: &[u8], completed: u32);
+    /// `bytes` go on with the replies of `ticket`; `completed` of them end in it, and a reply `ends` with the last of
+    /// them or goes on.
+    fn piece(&self, ticket: &mut Self::Ticket, bytes: &[u8], completed: u32, ends: bool);
 
     /// One whole reply, for a ticket that wants it.
     fn whole(&self, ticket: &mut Self::Ticket, kind: Kind, reply: BytesMut);
@@ -30,6 +31,12 @@ pub trait Sink: 'static {
 
     /// A frame on a connection in [`Mode::Frames`].
     fn frame(&self, connection: u64, kind: Kind, frame: BytesMut);
+
+    /// Whether a large frame of this kind may be handed on in pieces.
+    fn takes_pieces(&self, kind: Kind) -> bool;
+
+    /// `bytes` go on with a large frame on a connection in [`Mode::Frames`]; the last of its pieces where it `ends`.
+    fn frame_piece(&self, connection: u64, bytes: &[u8], ends: bool);
 
     /// Bytes on a connection in [`Mode::Bytes`].
     fn bytes(&self, bytes: &[u8]);

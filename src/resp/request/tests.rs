@@ -198,7 +198,7 @@ fn lengths_are_as_strict_as_redis() {
         "+1",
         " 1",
         "1 ",
-        "1048577",
+        "2147483648",
         "99999999999999999999",
         "3\n$3",
     ] {
@@ -223,7 +223,7 @@ fn lengths_are_as_strict_as_redis() {
         );
     }
     check(b"*1\r\n$536870912\r\n", &[Outcome::Rest(16)]);
-    check(b"*1048576\r\n", &[Outcome::Rest(10)]);
+    check(b"*2147483647\r\n", &[Outcome::Rest(13)]);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_client_that_has_not_authenticated_may_send_little() {
         check_within(&Limits::unauthenticated(), stream, &[Outcome::Error(error)]);
     };
     refused(b"*11\r\n", ProtocolError::UnauthenticatedMultibulkLength);
-    refused(b"*1048577\r\n", ProtocolError::InvalidMultibulkLength);
+    refused(b"*2147483648\r\n", ProtocolError::InvalidMultibulkLength);
     refused(
         b"*1\r\n$16385\r\n",
         ProtocolError::UnauthenticatedBulkLength,

@@ -6,6 +6,7 @@ use crate::metrics::Gauge;
 use crate::resp::encode;
 use crate::resp::reply::{Kind, Progress, Scanner};
 use crate::resp::request::{self, Request, Scanned};
+use crate::session::mute::{Replies, wanted};
 use crate::session::relay::Session;
 use crate::session::reply::Client;
 use crate::session::route::Asked;
@@ -132,10 +133,12 @@ impl Session {
                 Some("subscribing inside MULTI is not possible through this proxy")
             }
             Effect::Monitor => Some("MONITOR inside MULTI is not possible through this proxy"),
-            Effect::ClientTracking => {
-                Some("CLIENT TRACKING inside MULTI is not possible through this proxy")
-            }
-            Effect::ClientReply => {
+            Effect::ClientTracking if self.side_of_reads_alone().is_some() => Some(
+                "CLIENT TRACKING is not available where reads and writes go to different sides",
+            ),
+            Effect::ClientReply
+                if matches!(wanted(asked), Some(Replies::Off | Replies::SkipOne)) =>
+            {
                 Some("CLIENT REPLY inside MULTI is not possible through this proxy")
             }
             Effect::MaintenanceNotices => Some("CLIENT MAINT_NOTIFICATIONS is not passed on"),
@@ -164,6 +167,9 @@ impl Session {
             if !succeeded.get(*place as usize).is_some_and(|ok| *ok) {
                 continue;
             }
+            if *effect == Effect::ClientTracking {
+                self.frames.tracking.accept(frame.clone());
+            }
             let mut scanner = request::Scanner::default();
             if let Ok(Scanned::Request(shape)) = scanner.scan(frame, &request::Limits::redis()) {
                 self.who = self.who_after(&Request::new(frame, &shape), *effect);
@@ -178,7 +184,12 @@ impl Session {
 fn changes_session(effect: Effect) -> bool {
     matches!(
         effect,
-        Effect::Auth | Effect::Hello | Effect::Select | Effect::LibraryInfo | Effect::Pin
+        Effect::Auth
+            | Effect::Hello
+            | Effect::Select
+            | Effect::LibraryInfo
+            | Effect::ClientTracking
+            | Effect::Pin
     )
 }
 
