@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::compare::{Agreement, Difference, agreement, masked};
 use super::kit::eventually;
 use super::schedule::{Nature, Schedule, Step, Then};
-use super::world::World;
+use super::world::{Clients, World};
 
 /// Round trips without another byte after which the direct server has said everything: it has read what was there
 /// before the first, and has written its replies before it read the second.
@@ -204,10 +204,17 @@ impl Run<'_> {
     /// A request that gets no reply yet, or a connection that was closed, has reached the twin when both servers say
     /// the same of their clients.
     fn compare_clients(&mut self) -> Result<(), Difference> {
+        self.await_clients(|direct, twin| direct == twin)
+    }
+
+    fn await_clients(
+        &mut self,
+        are_as_wanted: impl Fn(&Clients, &Clients) -> bool,
+    ) -> Result<(), Difference> {
         let deadline = Instant::now() + self.limit;
         loop {
             let [direct, twin] = self.world.clients();
-            if direct == twin {
+            if are_as_wanted(&direct, &twin) {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -230,7 +237,10 @@ impl Run<'_> {
             self.compare(number, Nature::Usual)?;
         }
         self.pairs.clear();
-        self.compare_clients()?;
+        // Nobody of this schedule is there in the next one.
+        self.await_clients(|direct, twin| {
+            *direct == Clients::default() && *twin == Clients::default()
+        })?;
         let [direct, twin] = self.world.digests();
         if direct == twin {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Makes a schedule that shows a difference as small as it gets and still shows one: first steps go, then requests,
-//! then packets.
+//! Makes a schedule that shows a difference as small as it gets and still shows one: first connections go, then
+//! steps, then requests, then packets.
 
 use super::compare::Difference;
 use super::schedule::Schedule;
@@ -29,6 +29,11 @@ pub fn shrink(
     if let Some(step) = shrink.difference.step {
         // What comes later has no part in it.
         shrink.attempt(|schedule| schedule.steps.truncate(step + 1));
+    }
+    for connection in 0..shrink.smallest.greetings.len() {
+        shrink.attempt(|schedule| {
+            schedule.steps.retain(|step| step.connection != connection);
+        });
     }
     loop {
         let before = (shrink.smallest.requests(), shrink.smallest.steps.len());

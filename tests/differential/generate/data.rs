@@ -17,7 +17,7 @@ const STRINGS: &[&str] = &[
     "MGET <str> <str> <key>",
     "MSET <str> <v> <str> <sv>",
     "MSET <str> <v> <str>",
-    "MSETNX <str> <sv> <miss> <sv>",
+    "MSETNX <str> <sv> <key> <sv>",
     "APPEND <str> <sv>",
     "STRLEN <key>",
     "SETRANGE <str> <n>|-1|300|600000000 <sv>",
@@ -56,7 +56,7 @@ const LISTS: &[&str] = &[
     "LMOVE <lst> <lst> LEFT|RIGHT|up LEFT|RIGHT",
     "RPOPLPUSH <lst> <lst>",
     "LMPOP 2|1|0|x <lst> <lst> LEFT|RIGHT |COUNT&2",
-    "SORT <lst> |ALPHA|ALPHA&DESC|LIMIT&0&2&ALPHA|BY&str:*&GET&#&GET&str:*&ALPHA|STORE&<lst>",
+    "SORT <lst> |ALPHA|ALPHA&DESC|LIMIT&0&2&ALPHA|BY&nosort&GET&#&GET&str:*&ALPHA|STORE&<lst>",
     "SORT_RO <lst> ALPHA |STORE&<lst>",
     "OBJECT ENCODING <lst>",
 ];

@@ -1,8 +1,8 @@
-//! Framing as Redis does not write it: what it reads all the same, and what it closes the connection for.
+//! Quirks as Redis does not write it: what it reads all the same, and what it closes the connection for.
 
 use super::Generator;
 use crate::schedule::{Nature, Request, Text};
-use crate::world::Framing;
+use crate::world::Quirks;
 
 /// Lines that are requests.
 const INLINE: &[&[u8]] = &[
@@ -11,7 +11,6 @@ const INLINE: &[&[u8]] = &[
     b"  PING  \r\n",
     b"\tPING\r\n",
     b"PING \"a b\"\r\n",
-    b"ECHO 'it''s'\r\n",
     b"ECHO 'a\\'b'\r\n",
     b"ECHO \"\\x41\\n\\\"\"\r\n",
     b"ECHO \"\\xZZ\"\r\n",
@@ -21,9 +20,8 @@ const INLINE: &[&[u8]] = &[
     b"\r\nGET str:1\r\n",
     b"MULTI\r\nSET str:2 in\r\nEXEC\r\n",
     b"\"GET\" str:2\r\n",
-    b"G\"E\"T str:2\r\n",
     b"\"\" str:2\r\n",
-    b"a b c d e f g h i j k l m n\r\n",
+    b"a b c d e f g h i j\r\n",
     b"DEL a b c d e f g h i j k l m n\r\n",
     b"ECHO a\x0bb\r\n",
 ];
@@ -73,6 +71,8 @@ const BROKEN: &[&[u8]] = &[
     b"PING 'open\r\n",
     b"PING \"a\"b\r\n",
     b"ECHO 'a'b\r\n",
+    b"ECHO 'it''s'\r\n",
+    b"G\"E\"T str:2\r\n",
 ];
 /// Closes the connection, and with it replies that are still to be written: in a step of its own.
 const HTTP: &[&[u8]] = &[
@@ -99,7 +99,7 @@ impl Generator<'_> {
         match self.random.below(10) {
             0..4 => out.push(self.bytes(INLINE)),
             4..6 => out.push(self.bytes(EMPTY)),
-            6..8 if self.framing == Framing::Redis => out.push(self.bytes(LOOSE)),
+            6..8 if self.quirks != Quirks::Valkey => out.push(self.bytes(LOOSE)),
             _ => {
                 let at = out.len();
                 self.data(out);
@@ -121,7 +121,7 @@ impl Generator<'_> {
                 out.clear();
                 self.bytes(HTTP)
             }
-            8..11 if self.framing == Framing::Redis => self.bytes(HALF),
+            8..11 if self.quirks != Quirks::Valkey => self.bytes(HALF),
             8..11 => self.bytes(HALF_LINE),
             _ => {
                 // Longer than a line may be, without an end: with one, it depends on what is read together.

@@ -9,7 +9,7 @@ mod words;
 
 use super::random::Random;
 use super::schedule::{Cut, Nature, Request, Schedule, Step, Then};
-use super::world::{Command, Framing, Guard, PASSWORD, Setup};
+use super::world::{Command, Guard, PASSWORD, Quirks, Setup};
 
 /// Connections of a schedule.
 const CONNECTIONS: usize = 6;
@@ -45,7 +45,7 @@ pub struct Generator<'a> {
     random: Random,
     commands: &'a [Command],
     guard: Guard,
-    framing: Framing,
+    quirks: Quirks,
     /// Of the connection that speaks.
     role: Role,
     /// Templates about times to live: see [`data`].
@@ -64,7 +64,7 @@ impl Generator<'_> {
             random,
             commands,
             guard: setup.guard,
-            framing: setup.framing(),
+            quirks: setup.quirks(),
             role: Role::Plain,
             times,
         }
@@ -82,6 +82,15 @@ impl Generator<'_> {
     /// Both protocols, in half of the connections each; most of them authenticated where that is asked for.
     fn greeting(&mut self, connection: usize) -> Vec<Request> {
         self.role = ROLES[connection];
+        let mut requests = Vec::new();
+        if self.random.once_in(4) {
+            self.wrong_identity(&mut requests);
+        }
+        requests.extend(self.right_greeting(connection));
+        requests
+    }
+
+    fn right_greeting(&mut self, connection: usize) -> Vec<Request> {
         if self.is_anonymous(connection) {
             return self.greeting_as("");
         }
@@ -129,7 +138,7 @@ impl Generator<'_> {
         let mut requests = Vec::new();
         let mut last = false;
         match self.random.below(24) {
-            0 => {
+            0 if self.quirks != Quirks::Redis8 => {
                 self.wrong_identity(&mut requests);
                 last = true;
             }
@@ -161,9 +170,9 @@ impl Generator<'_> {
             100..108 => self.keys(out),
             108..122 => self.transaction(out),
             122..124 => out.push(self.brief_block()),
-            // Behind what blocks for a moment: that would never be seen to end; and Redis 8 says nothing of malformed
-            // bytes that it had read before.
-            124..128 | 199 if out.iter().any(|before| before.nature == Nature::EndsSoon) => {}
+            // Behind what blocks for a moment: that would never be seen to end.
+            124..128 if ends_soon(out) => {}
+            199 if self.quirks == Quirks::Redis8 && ends_soon(out) => {}
             124..128 => {
                 self.long_block(out);
                 return true;
@@ -226,4 +235,10 @@ impl Generator<'_> {
         self.from(&["PING", "ECHO <v>", "PING <sv>"])
             .nature(Nature::Harmless)
     }
+}
+
+fn ends_soon(requests: &[Request]) -> bool {
+    requests
+        .iter()
+        .any(|request| request.nature == Nature::EndsSoon)
 }

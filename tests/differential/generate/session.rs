@@ -2,6 +2,7 @@
 
 use super::{Generator, Role};
 use crate::schedule::{Nature, Request};
+use crate::world::Quirks;
 
 const BLOCK_BRIEFLY: &[&str] = &[
     "BLPOP|BRPOP <miss> <miss> 0.01",
@@ -30,6 +31,7 @@ const BLOCK: &[&str] = &[
     "BLMPOP 0 2 <blk> <blk> LEFT|RIGHT |COUNT&2",
     "BZPOPMIN|BZPOPMAX <bzs> <bzs> 0",
     "BZMPOP 0 1 <bzs> MAX",
+    // The last one, and the only one that a user who only reads may send.
     "XREAD |COUNT&1 BLOCK 0 STREAMS bst:0 $",
 ];
 /// What ends a blocked command.
@@ -151,9 +153,9 @@ const TRACKING: &[&str] = &[
     "GET <str>",
     "MGET <str> <str>",
 ];
-/// Every type that a reply may have.
+/// Every type that a reply may have. No push: see [`super::excluded`].
 const REPLIES: &[&str] = &[
-    "DEBUG PROTOCOL string|integer|double|null|array|set|map|attrib|push|verbatim|true|false|bignum|bogus",
+    "DEBUG PROTOCOL string|integer|double|null|array|set|map|attrib|verbatim|true|false|bignum|bogus",
 ];
 const SCRIPTS: &[&str] = &[
     "EVAL return&1 0",
@@ -209,10 +211,11 @@ this is no lua",
 ];
 
 impl Generator<'_> {
-    /// What would block for ever, where nothing blocks.
+    /// What would block for ever, where nothing blocks; but for what blocks a user who may not say MULTI.
     fn no_block(&mut self) -> Request {
         let (multi, exec) = (Request::line("MULTI"), Request::line("EXEC"));
-        Request::together(vec![multi, self.from(BLOCK), exec])
+        let writing = &BLOCK[..BLOCK.len() - 1];
+        Request::together(vec![multi, self.from(writing), exec])
     }
 
     /// MULTI and what follows it: whole, or open for a later step; with mistakes, in itself, with everything inside.
@@ -234,6 +237,8 @@ impl Generator<'_> {
                 3 => out.push(self.from(STATE)),
                 4 => out.push(self.from(IDENTITY)),
                 5 => out.push(self.hello()),
+                12 if self.role == Role::Free => out.push(self.from(TRACKING)),
+                13 => out.push(self.from(&["CLIENT REPLY ON", "CLIENT REPLY maybe"])),
                 6 if self.role != Role::Free => out.push(self.from(MESSAGES)),
                 7 => self.script(out),
                 8 => self.wrong_arity(out),
@@ -311,6 +316,9 @@ impl Generator<'_> {
 
     pub(super) fn script(&mut self, out: &mut Vec<Request>) {
         let template = self.random.pick(SCRIPTS);
+        if self.quirks == Quirks::Redis8 && template.starts_with("FUNCTION FLUSH") {
+            return;
+        }
         let mut words = self.filled(
             &template
                 .replace("<body>", "BODY")
@@ -357,6 +365,25 @@ impl Generator<'_> {
         out.push(self.from(WRONG_IDENTITY));
     }
 
+    /// What happens all the same where nobody hears of it. Whether it has is known by the reply to what comes behind.
+    fn without_replies(&mut self) -> Vec<Request> {
+        // The proxy refuses it inside MULTI.
+        let mut together = vec![Request::line("DISCARD"), Request::line("CLIENT REPLY OFF")];
+        for _ in 0..self.random.below(4) {
+            match self.random.below(10) {
+                0 => together.push(self.from(STATE)),
+                1 => together.push(self.from(IDENTITY)),
+                2 => together.push(self.from(&["CLIENT REPLY SKIP|OFF|maybe", "PING"])),
+                3 => together.extend(["MULTI", "INCR str:0", "EXEC"].map(Request::line)),
+                4 => self.script(&mut together),
+                5 if self.role != Role::Listening => together.push(self.from(TRACKING)),
+                _ => self.data(&mut together),
+            }
+        }
+        together.push(Request::line("CLIENT REPLY ON"));
+        together
+    }
+
     /// Requests about the connection.
     pub(super) fn client(&mut self, out: &mut Vec<Request>) {
         match self.random.below(10) {
@@ -368,18 +395,16 @@ impl Generator<'_> {
             1 => {
                 let mut together =
                     vec![Request::line("DISCARD"), Request::line("CLIENT REPLY SKIP")];
-                self.data(&mut together);
+                match self.random.below(6) {
+                    0 => together.push(self.from(STATE)),
+                    1 => together.push(self.from(&["CLIENT REPLY ON|SKIP|maybe", "NOSUCH"])),
+                    _ => self.data(&mut together),
+                }
                 together.push(Request::line("PING"));
                 out.push(Request::together(together));
             }
             2 => {
-                // The proxy refuses it inside MULTI. Behind a request without a reply nobody knows when it has been executed: the step ends with one.
-                let mut together =
-                    vec![Request::line("DISCARD"), Request::line("CLIENT REPLY OFF")];
-                for _ in 0..self.random.below(4) {
-                    self.data(&mut together);
-                }
-                together.push(Request::line("CLIENT REPLY ON"));
+                let together = self.without_replies();
                 out.push(Request::together(together));
             }
             3..6 if self.role == Role::Free => out.push(self.from(TRACKING)),

@@ -198,7 +198,7 @@ impl Generator<'_> {
     /// A key of any type; but never one of a set that is no set of numbers, whose order is its server's own.
     fn key(&mut self) -> String {
         let family = self.random.pick(&[
-            "str", "lst", "hsh", "zst", "stm", "geo", "hll", "int", "missing",
+            "str", "lst", "hsh", "zst", "stm", "geo", "hll", "int", "other",
         ]);
         format!("{family}:{}", self.random.below(2))
     }
