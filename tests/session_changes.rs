@@ -66,6 +66,29 @@ fn an_identity_taken_inside_a_transaction_stays_with_its_session() {
 }
 
 #[test]
+fn a_request_that_is_refused_without_being_queued_shifts_no_reply() {
+    in_both_modes(|_, sidecar| {
+        let mut bob = app(sidecar);
+        bob.call(&["MULTI"]);
+        assert!(bob.call(&["MULTI"]).is_error("ERR"));
+        assert!(bob.call(&["WATCH", "k"]).is_error("ERR"));
+        bob.call(&["SELECT", "1"]);
+        bob.call(&["AUTH", "bob", "b"]);
+        assert_eq!(
+            bob.call(&["EXEC"]),
+            Reply::Array(vec![Reply::ok(), Reply::ok()])
+        );
+        assert_eq!(bob.call(&["ACL", "WHOAMI"]), Reply::bulk("bob"));
+        assert_eq!(bob.call(&["SET", "k", "one"]), Reply::ok());
+        drop(bob);
+        let mut other = app(sidecar);
+        other.call(&["WATCH", "q"]);
+        assert_eq!(other.call(&["ACL", "WHOAMI"]), Reply::bulk("default"));
+        assert_eq!(other.call(&["EXISTS", "k"]), Reply::Integer(0));
+    });
+}
+
+#[test]
 fn what_has_no_place_in_a_transaction_aborts_it_and_says_why() {
     in_both_modes(|_, sidecar| {
         let mut app = app(sidecar);

@@ -66,3 +66,14 @@ pub fn free_address() -> SocketAddr {
         .local_addr()
         .unwrap()
 }
+
+/// The same, and none of those that are spoken for.
+pub fn free_address_beside<'a>(taken: impl Iterator<Item = &'a SocketAddr>) -> SocketAddr {
+    let taken: Vec<&SocketAddr> = taken.collect();
+    loop {
+        let address = free_address();
+        if !taken.contains(&&address) {
+            return address;
+        }
+    }
+}

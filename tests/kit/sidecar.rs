@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use super::admin::Admin;
 use super::log::complaints;
-use super::process::{Process, free_address};
+use super::process::{Process, free_address_beside};
 use super::redis::RedisServer;
 use super::wait::{LIMIT, eventually};
 
@@ -181,7 +181,7 @@ impl SidecarBuilder {
         }
         let mut array = Vec::new();
         for (name, mut listener) in listeners {
-            let address = free_address();
+            let address = free_address_beside(addresses.values());
             listener
                 .entry("bind")
                 .or_insert_with(|| address.to_string().into());
@@ -189,7 +189,7 @@ impl SidecarBuilder {
             addresses.insert(name, address);
             array.push(Value::Table(listener));
         }
-        let admin = free_address();
+        let admin = free_address_beside(addresses.values());
         let mut table = self.table.clone();
         table.insert("listener".to_owned(), array.into());
         let mut default = |section: &str, key: &str, value: String| {

@@ -72,7 +72,10 @@ impl Transaction {
                 frame: asked.frame().to_vec(),
             });
         }
-        self.sent += 1;
+        // Servers answer these at once, and queue nothing.
+        if !matches!(asked.verdict.effect, Effect::Multi | Effect::Watch) {
+            self.sent += 1;
+        }
         if self.queue.len() + asked.frame().len() > bytes_max {
             self.too_long = true;
             self.queue = Vec::new();
@@ -158,6 +161,11 @@ impl Session {
             return;
         }
         let succeeded = succeeded(reply);
+        if reply.starts_with(b"*") {
+            // Whatever the replies are taken for: nobody else gets a connection that may have changed.
+            self.sides.pinned = true;
+            self.sides.forget_lanes();
+        }
         for Queued {
             place,
             effect,
@@ -174,8 +182,6 @@ impl Session {
             if let Ok(Scanned::Request(shape)) = scanner.scan(frame, &request::Limits::redis()) {
                 self.who = self.who_after(&Request::new(frame, &shape), *effect);
             }
-            self.sides.pinned = true;
-            self.sides.forget_lanes();
         }
     }
 }
