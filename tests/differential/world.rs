@@ -127,6 +127,17 @@ impl World {
             .map(|control| control.call(&["DEBUG", "DIGEST"]).into_text())
     }
 
+    /// Where the two hold different data: database, key, its type and its digest on each, a line for each.
+    pub fn differing_keys(&mut self) -> [String; 2] {
+        let keys = [&mut self.direct_control, &mut self.twin_control].map(keys_with_digests);
+        let [direct, twin] = &keys;
+        let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+            let lines: Vec<&str> = one.difference(other).map(String::as_str).collect();
+            lines.join("; ")
+        };
+        [only(direct, twin), only(twin, direct)]
+    }
+
     pub fn clients(&mut self) -> [Clients; 2] {
         [&mut self.direct_control, &mut self.twin_control]
             .map(|control| Clients::of(&control.call(&["CLIENT", "LIST"]).into_text()))
@@ -220,4 +231,26 @@ fn collect(reply: &Reply, into: &mut Vec<Command>) {
             collect(subcommands, into);
         }
     }
+}
+
+fn keys_with_digests(control: &mut Client) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    for database in 0..16 {
+        if control.call(&["SELECT", &database.to_string()]) != Reply::ok() {
+            break;
+        }
+        let Reply::Array(keys) = control.call(&["KEYS", "*"]) else {
+            continue;
+        };
+        for key in keys.into_iter().map(Reply::into_text) {
+            let kind = control.call(&["TYPE", &key]).into_text();
+            let digest = control.call(&["DEBUG", "DIGEST-VALUE", &key]);
+            let lifetime = control.call(&["EXPIRETIME", &key]);
+            lines.insert(format!(
+                "{database}:{key} {kind} {digest:?} until {lifetime:?}"
+            ));
+        }
+    }
+    control.call(&["SELECT", "0"]);
+    lines
 }

@@ -16,6 +16,11 @@ use super::process::{Process, free_address_beside};
 use super::redis::RedisServer;
 use super::wait::{LIMIT, eventually};
 
+/// A free address may be taken before the sidecar listens there; so often a start is tried.
+const START_ATTEMPTS: usize = 5;
+/// What it says then.
+const ADDRESS_TAKEN: &str = "Address already in use";
+
 /// The binary under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_handover");
 
@@ -24,7 +29,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_handover");
 pub struct Listener(Table);
 
 /// A sidecar that has not been started.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SidecarBuilder {
     table: Table,
     listeners: Vec<(String, Table)>,
@@ -135,6 +140,14 @@ impl SidecarBuilder {
 
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Sidecar {
+        for _ in 1..START_ATTEMPTS {
+            let mut sidecar = self.clone().spawn();
+            if sidecar.has_its_addresses() {
+                sidecar.wait_until_ready();
+                return sidecar;
+            }
+            sidecar.expected = vec![ADDRESS_TAKEN.to_owned()];
+        }
         let mut sidecar = self.spawn();
         sidecar.wait_until_ready();
         sidecar
@@ -269,6 +282,14 @@ impl Sidecar {
 
     pub fn state_directory(&self) -> PathBuf {
         self.directory.path().join("state")
+    }
+
+    /// False where another process, or a connection, took one of its addresses before it did.
+    fn has_its_addresses(&mut self) -> bool {
+        let settled = eventually(LIMIT, || {
+            self.admin.is_ready() || self.process.ended().is_some()
+        });
+        !settled || self.process.ended().is_none() || !self.log().contains(ADDRESS_TAKEN)
     }
 
     pub fn wait_until_ready(&mut self) {
