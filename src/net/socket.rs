@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// Idle time after which the kernel asks whether a peer is still there. Short enough that a peer whose machine is gone
@@ -61,18 +62,44 @@ impl Socket {
 
     #[inline]
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
+        let room = buffer.len();
+        self.read_once(room, || match self {
             Socket::Tcp(stream) => stream.try_read(buffer),
             Socket::Unix(stream) => stream.try_read(buffer),
-        }
+        })
     }
 
     #[inline]
     pub(super) fn try_read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        match self {
+        let room = buffer.capacity() - buffer.len();
+        self.read_once(room, || match self {
             Socket::Tcp(stream) => stream.try_read_buf(buffer),
             Socket::Unix(stream) => stream.try_read_buf(buffer),
-        }
+        })
+    }
+
+    /// A read that leaves room has emptied the socket, and whatever comes later is a new event. Having the runtime take
+    /// the socket for not readable at once spares the call that would find nothing there. The end of the stream is an
+    /// event of its own that stays.
+    #[inline]
+    fn read_once(
+        &self,
+        room: usize,
+        read: impl FnOnce() -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut emptied = None;
+        let attempt = || match read() {
+            Ok(length) if (1..room).contains(&length) => {
+                emptied = Some(length);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            outcome => outcome,
+        };
+        let outcome = match self {
+            Socket::Tcp(stream) => stream.try_io(Interest::READABLE, attempt),
+            Socket::Unix(stream) => stream.try_io(Interest::READABLE, attempt),
+        };
+        emptied.map_or(outcome, Ok)
     }
 
     #[inline]
