@@ -5,9 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::runtime;
+use tokio::runtime::{self, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 use crate::metrics::Registry;
 use crate::net::{Accepted, Listener};
@@ -48,10 +47,9 @@ impl DataPath {
             let (settings, shared, shutdown) = (settings.clone(), shared.clone(), shutdown.clone());
             let metrics = metrics.shard(number);
             threads.push(thread(&format!("worker-{number}"), move |runtime| {
-                let work = run_worker(
+                runtime.block_on(run_worker(
                     number, workers, settings, shared, metrics, arrivals, shutdown,
-                );
-                LocalSet::new().block_on(&runtime, work);
+                ));
             })?);
         }
         let names = settings
@@ -91,16 +89,32 @@ fn bind(settings: &[ListenerSettings]) -> io::Result<Vec<Listener>> {
         .collect()
 }
 
+/// A thread with a runtime of its own, which is made there since it never leaves it.
 fn thread(
     name: &str,
-    work: impl FnOnce(runtime::Runtime) + Send + 'static,
+    work: impl FnOnce(LocalRuntime) + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    std::thread::Builder::new()
+    let (made, outcome) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || work(runtime))
+        .spawn(move || {
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default());
+            match runtime {
+                Ok(runtime) => {
+                    let _ = made.send(Ok(()));
+                    work(runtime);
+                }
+                Err(error) => {
+                    let _ = made.send(Err(error));
+                }
+            }
+        })?;
+    match outcome.recv() {
+        Ok(made) => made.map(|()| thread),
+        Err(_) => Err(io::Error::other("the thread ended before it began")),
+    }
 }
 
 async fn accept_all(
