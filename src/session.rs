@@ -24,6 +24,7 @@ mod second_side;
 mod ticket;
 mod tracking;
 mod transaction;
+mod turn;
 mod who;
 mod worker;
 

@@ -104,7 +104,7 @@ impl Session {
             read_at: self.read_at,
             head: Vec::new(),
         };
-        self.append_as(&pipeline, side, asked.frame(), ticket);
+        self.append_as(&pipeline, asked.frame(), ticket);
         Ok(Step::DoneThenPark(Park::Reply))
     }
 
@@ -240,7 +240,7 @@ impl Session {
             head: Vec::new(),
         };
         self.append_unflushed(pipeline, &request, ticket);
-        self.flush(side, pipeline);
+        pipeline.flush_later();
         false
     }
 }

@@ -190,7 +190,7 @@ impl Session {
                 self.iterations.coming.push_back((number, iteration, side));
                 self.count(side, asked.verdict.class);
                 let handling = Handling::Pass(Purpose::Cursor);
-                self.append(&pipeline, side, asked.frame(), handling, None);
+                self.append(&pipeline, asked.frame(), handling, None);
                 Step::Done
             }
             LaneState::Connecting => {

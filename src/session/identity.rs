@@ -71,7 +71,6 @@ impl Session {
         };
         self.append_as(
             &pipeline,
-            side,
             request.as_deref().unwrap_or(asked.frame()),
             ticket,
         );
@@ -115,6 +114,7 @@ impl Session {
         self.who = change.who;
         self.client.set_resp3(self.who.protocol == Protocol::Resp3);
         self.sides.forget_lanes();
+        self.worker.lanes.sweep_later();
         if !self.frames.is_on()
             && let Some(stale) = self.sides.take_private(change.side.other())
         {
@@ -157,6 +157,7 @@ impl Session {
     fn keep_half_a_hello(&mut self, change: Change, reply: &[u8]) {
         self.sides.pinned = true;
         self.sides.forget_lanes();
+        self.worker.lanes.sweep_later();
         self.who.name = change.who.name;
         if !reply.starts_with(b"-WRONGPASS") {
             self.who.identity = change.who.identity;

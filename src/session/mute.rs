@@ -99,7 +99,6 @@ impl Session {
         let question = encode::command_vec(&[b"CLIENT", b"REPLY", b"ON"]);
         self.append(
             &pipeline,
-            side,
             &question,
             Handling::Show(Purpose::ClientReply(wanted)),
             Some(permit),

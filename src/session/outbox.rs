@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 /// The ordered replies of one session.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct Outbox {
     early: BTreeMap<u64, Early>,
     /// What the kernel has not taken yet.
     pub(super) unsent: BytesMut,
+    /// Some of `unsent` has left: its buffer's capacity does not tell how large it is.
+    cut: bool,
     /// The reply that is going out has not come to its end.
     open: bool,
     /// Messages that came meanwhile.
@@ -31,7 +33,7 @@ struct Early {
 
 /// Whether bytes may go out at once.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Placed {
     /// It is their turn, and nothing stands before them.
     Now,
     /// They were put where they belong.
@@ -56,23 +58,23 @@ impl Outbox {
     }
 
     /// `bytes` go on with the replies from request `first` on; `completed` of them end in it, and a frame `ends` with
-    /// the last of them. On [`Turn::Now`] the caller sends the bytes, or puts what it cannot send into `unsent`, and then
+    /// the last of them. On [`Placed::Now`] the caller sends the bytes, or puts what it cannot send into `unsent`, and then
     /// calls [`Outbox::passed`].
-    pub(super) fn place(&mut self, first: u64, bytes: &[u8], completed: u64, ends: bool) -> Turn {
+    pub(super) fn place(&mut self, first: u64, bytes: &[u8], completed: u64, ends: bool) -> Placed {
         if first == self.head {
             if self.unsent.is_empty() {
-                return Turn::Now;
+                return Placed::Now;
             }
             self.unsent.extend_from_slice(bytes);
             self.passed(completed, ends);
-            return Turn::Kept;
+            return Placed::Kept;
         }
         debug_assert!(first > self.head, "a reply to a request that was answered");
         let early = self.early.entry(first).or_default();
         early.bytes.extend_from_slice(bytes);
         early.completed += completed;
         early.ends = ends;
-        Turn::Kept
+        Placed::Kept
     }
 
     /// `completed` more requests are answered; what waited for that moves to `unsent`.
@@ -97,6 +99,23 @@ impl Outbox {
         }
     }
 
+    /// The kernel has taken so many bytes of `unsent`.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        if bytes == self.unsent.len() {
+            self.unsent.clear();
+        } else {
+            self.unsent.advance(bytes);
+            self.cut = true;
+        }
+    }
+
+    /// The buffer of `unsent`, which is empty: what is idle holds none. Given where it is good for another use.
+    pub(super) fn take_buffer(&mut self) -> Option<BytesMut> {
+        let buffer = std::mem::take(&mut self.unsent);
+        let cut = std::mem::take(&mut self.cut);
+        (!cut && buffer.capacity() > 0).then_some(buffer)
+    }
+
     /// Bytes that belong to no request: a message or an invalidation. They go out before the next reply, and never in
     /// the middle of one.
     pub(super) fn message(&mut self, bytes: &[u8]) {
@@ -117,7 +136,7 @@ mod tests {
         for (first, bytes, completed) in steps {
             // In these tests a piece that completes nothing is the beginning of a frame, any other ends with one.
             let ends = *completed > 0;
-            if outbox.place(*first, bytes.as_bytes(), *completed, ends) == Turn::Now {
+            if outbox.place(*first, bytes.as_bytes(), *completed, ends) == Placed::Now {
                 outbox.unsent.extend_from_slice(bytes.as_bytes());
                 outbox.passed(*completed, ends);
             }
@@ -151,7 +170,7 @@ mod tests {
     fn a_message_does_not_break_a_reply_in_two() {
         let mut outbox = Outbox::default();
         outbox.message(b"<before>");
-        assert_eq!(outbox.place(0, b"a1", 0, false), Turn::Kept);
+        assert_eq!(outbox.place(0, b"a1", 0, false), Placed::Kept);
         outbox.message(b"<between>");
         outbox.place(0, b"a2", 1, true);
         outbox.message(b"<after>");

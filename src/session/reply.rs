@@ -9,22 +9,27 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-
 use super::mute::{Mute, Replies};
-use super::outbox::{Outbox, Turn};
+use super::outbox::{Outbox, Placed};
 use super::ticket::Shown;
+use super::turn::Turn;
 use crate::metrics::{ClientError, Shard};
 use crate::net::Stream;
 
 /// The client's end.
 pub(super) struct Client {
+    /// For whoever keeps it until something has been sent.
+    this: Weak<Client>,
     stream: Stream,
+    /// The present turn of the worker's loop.
+    turn: Rc<Turn>,
+    /// Something is sent at its end.
+    leaving: Cell<bool>,
     outbox: RefCell<Outbox>,
     /// Requests whose replies are dropped; none for all but very few sessions.
     mute: RefCell<Option<Box<Mute>>>,
@@ -69,9 +74,17 @@ pub(super) enum Event {
 
 impl Client {
     /// `waiting_bytes_max` is the limit `session_reply_bytes`.
-    pub(super) fn new(stream: Stream, metrics: Arc<Shard>, waiting_bytes_max: usize) -> Rc<Client> {
-        Rc::new(Client {
+    pub(super) fn new(
+        stream: Stream,
+        turn: Rc<Turn>,
+        metrics: Arc<Shard>,
+        waiting_bytes_max: usize,
+    ) -> Rc<Client> {
+        Rc::new_cyclic(|this| Client {
+            this: Weak::clone(this),
             stream,
+            turn,
+            leaving: Cell::new(false),
             outbox: RefCell::default(),
             mute: RefCell::default(),
             shown: RefCell::default(),
@@ -236,7 +249,7 @@ impl Client {
         if self.signalled.take() || self.gone.get() {
             return Poll::Ready(Event::Signalled);
         }
-        if !self.outbox.borrow().unsent.is_empty() {
+        if !self.leaving.get() && !self.outbox.borrow().unsent.is_empty() {
             match self.stream.poll_write_ready(cx) {
                 Poll::Ready(Ok(())) => {
                     self.flush();
@@ -272,7 +285,7 @@ impl Client {
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.unsent.is_empty() {
             match self.stream.try_write(&outbox.unsent) {
-                Ok(written) => outbox.unsent.advance(written),
+                Ok(written) => outbox.sent(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(_) => {
                     drop(outbox);
@@ -281,10 +294,20 @@ impl Client {
                 }
             }
         }
-        outbox.unsent = BytesMut::new();
+        if let Some(buffer) = outbox.take_buffer() {
+            self.turn.give_back(buffer);
+        }
         drop(outbox);
         self.make_room();
         true
+    }
+
+    /// The worker's loop has come to the end of a turn in which something was to be sent.
+    pub(super) fn end_turn(&self) {
+        self.leaving.set(false);
+        if !self.gone.get() {
+            self.flush();
+        }
     }
 
     /// Shows the session what the next bytes of its stream begin with.
@@ -323,17 +346,22 @@ impl Client {
             None => false,
         };
         let bytes = if muted { &[] } else { bytes };
-        if outbox.place(number, bytes, completed, ends) == Turn::Now {
-            let sent = match self.stream.try_write(bytes) {
-                Ok(written) => written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    drop(outbox);
-                    self.fail();
-                    return;
+        if outbox.place(number, bytes, completed, ends) == Placed::Now {
+            let sent = if bytes.len() < AT_ONCE_BYTES {
+                0
+            } else {
+                match self.stream.try_write(bytes) {
+                    Ok(written) => written,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                    Err(_) => {
+                        drop(outbox);
+                        self.fail();
+                        return;
+                    }
                 }
             };
             if sent < bytes.len() {
+                outbox.unsent = self.turn.buffer();
                 outbox.unsent.extend_from_slice(&bytes[sent..]);
             }
             outbox.passed(completed, ends);
@@ -341,8 +369,11 @@ impl Client {
         let unsent = !outbox.unsent.is_empty();
         let answered = outbox.head() == self.next.get();
         drop(outbox);
-        if unsent {
-            self.flush();
+        if unsent
+            && !self.leaving.replace(true)
+            && let Some(this) = self.this.upgrade()
+        {
+            self.turn.join(this);
         }
         if answered && self.wants_order.take() {
             self.signal();
@@ -378,6 +409,9 @@ impl Client {
     }
 }
 
+/// From this size on a reply goes to the kernel as it comes, where nothing waits before it: copying it would cost more
+/// than a write.
+const AT_ONCE_BYTES: usize = 8 << 10;
 /// Requests that a session may have on their way before anything is known of their replies.
 const FIRST_REQUESTS: u64 = 64;
 /// Replies were asked for before they turned out large: this many times the limit may wait, and no more.

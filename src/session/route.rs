@@ -47,19 +47,6 @@ impl<'a> Asked<'a> {
 }
 
 impl Session {
-    /// A connection of the session's own is written to at once; a shared one at the end of the turn.
-    pub(super) fn flush(&self, side: Side, pipeline: &Pipeline<Client>) {
-        if self
-            .sides
-            .private(side)
-            .is_some_and(|private| private.pipeline.number() == pipeline.number())
-        {
-            pipeline.flush();
-        } else {
-            pipeline.flush_later();
-        }
-    }
-
     /// The long way: whatever has consequences for the session, and whatever cannot go now.
     pub(super) fn handle(&mut self, asked: Asked<'_>) -> Result<Step, End> {
         let verdict = asked.verdict;
@@ -128,7 +115,7 @@ impl Session {
         };
         self.note_script(&asked.request, asked.verdict.effect);
         self.count(side, asked.verdict.class);
-        self.append(&pipeline, side, asked.frame(), handling, Some(permit));
+        self.append(&pipeline, asked.frame(), handling, Some(permit));
         Ok(Step::Done)
     }
 
@@ -162,7 +149,6 @@ impl Session {
     pub(super) fn append(
         &mut self,
         pipeline: &Pipeline<Client>,
-        side: Side,
         frame: &[u8],
         handling: Handling,
         permit: Option<Permit>,
@@ -170,7 +156,6 @@ impl Session {
         let number = self.client.number(1);
         self.append_as(
             pipeline,
-            side,
             frame,
             Ticket {
                 number,
@@ -183,15 +168,9 @@ impl Session {
     }
 
     /// Appends one request under a number that it already has.
-    pub(super) fn append_as(
-        &mut self,
-        pipeline: &Pipeline<Client>,
-        side: Side,
-        frame: &[u8],
-        ticket: Ticket,
-    ) {
+    pub(super) fn append_as(&mut self, pipeline: &Pipeline<Client>, frame: &[u8], ticket: Ticket) {
         self.append_unflushed(pipeline, frame, ticket);
-        self.flush(side, pipeline);
+        pipeline.flush_later();
     }
 
     /// Appends one request of the proxy's own, to leave together with what follows.
@@ -299,13 +278,7 @@ impl Session {
         // A bad name is refused by the server, and again when it is replayed.
         self.who = self.who_after(&asked.request, Effect::Pin);
         self.count(side, asked.verdict.class);
-        self.append(
-            &pipeline,
-            side,
-            asked.frame(),
-            Handling::Relay,
-            Some(permit),
-        );
+        self.append(&pipeline, asked.frame(), Handling::Relay, Some(permit));
         if is_client_caching(&asked.request) {
             self.frames.tracking.caching = Some(asked.frame().to_vec());
         }
@@ -326,7 +299,6 @@ impl Session {
         self.count(side, asked.verdict.class);
         self.append(
             &pipeline,
-            side,
             asked.frame(),
             Handling::Pass(Purpose::Borrowed),
             Some(permit),

@@ -167,7 +167,7 @@ impl Session {
     fn send(&mut self, input: &[u8], run: Option<Run>) {
         let Some(Run {
             pipeline,
-            side,
+            side: _,
             start,
             end,
             count,
@@ -184,7 +184,7 @@ impl Session {
             head: Vec::new(),
         };
         pipeline.append(&input[start..end], &self.client, ticket, count);
-        self.flush(side, &pipeline);
+        pipeline.flush_later();
     }
 
     /// A request whose framing is not the one that is sent on: it is written anew, so that the server reads in it what

@@ -41,7 +41,7 @@ impl Session {
         };
         self.count(side, asked.verdict.class);
         let handling = Handling::Show(Purpose::Multi(side));
-        self.append(&pipeline, side, asked.frame(), handling, None);
+        self.append(&pipeline, asked.frame(), handling, None);
         Ok(Step::DoneThenPark(Park::Reply))
     }
 
@@ -123,7 +123,7 @@ impl Session {
         };
         pipeline.append_unowed(asked.frame());
         pipeline.append(&asked.behind[..rest.length], &self.client, ticket, count);
-        self.flush(side, &pipeline);
+        pipeline.flush_later();
         self.count(side, asked.verdict.class);
         if rest.scripts {
             self.note_scripts(&asked.behind[..rest.length]);
@@ -232,13 +232,7 @@ impl Session {
         };
         self.count(side, asked.verdict.class);
         // Queueing writes nothing, but a side that is being fenced refuses to queue a write: in flight until answered.
-        self.append(
-            &pipeline,
-            side,
-            asked.frame(),
-            Handling::Relay,
-            Some(permit),
-        );
+        self.append(&pipeline, asked.frame(), Handling::Relay, Some(permit));
         Ok(Step::Done)
     }
 
@@ -275,7 +269,7 @@ impl Session {
             Got::None(reply) => return Ok(self.answer(&reply)),
         };
         self.count(side, asked.verdict.class);
-        self.append(&pipeline, side, asked.frame(), handling, Some(permit));
+        self.append(&pipeline, asked.frame(), handling, Some(permit));
         Ok(Step::DoneThenPark(Park::Reply))
     }
 
@@ -303,7 +297,6 @@ impl Session {
         };
         self.append(
             &pipeline,
-            side,
             asked.frame(),
             Handling::Show(Purpose::Unwatch),
             None,
@@ -323,7 +316,7 @@ impl Session {
             ControlFlow::Break(step) => return Ok(step),
         };
         self.count(side, asked.verdict.class);
-        self.append(&pipeline, side, asked.frame(), Handling::Relay, None);
+        self.append(&pipeline, asked.frame(), Handling::Relay, None);
         if self.watch == Watch::Off {
             self.watch = Watch::On;
         }
@@ -359,12 +352,7 @@ impl Session {
         {
             let pipeline = Rc::clone(&private.pipeline);
             let ticket = self.own_ticket(Handling::Swallow);
-            self.append_as(
-                &pipeline,
-                transaction.side,
-                &encode::command_vec(&[b"DISCARD"]),
-                ticket,
-            );
+            self.append_as(&pipeline, &encode::command_vec(&[b"DISCARD"]), ticket);
         }
         self.watch = Watch::Off;
         let step = self.answer(reply);

@@ -17,6 +17,7 @@ use super::relay::Session;
 use super::reply::Client;
 use super::scripts::{Known, Scripts};
 use super::tracking::Redirects;
+use super::turn::Turn;
 use super::{CredentialMapping, Limits, ListenerSettings};
 use crate::command::Table;
 use crate::gate::{Gate, Local};
@@ -101,6 +102,8 @@ pub(super) struct Worker {
     pub(super) scan_grace: Duration,
     /// What sockets are read into; nobody keeps it across an await.
     pub(super) scratch: Scratch,
+    /// The present turn of the worker's loop.
+    turn: Rc<Turn>,
     listeners: Vec<Rc<ListenerSettings>>,
     /// Open sessions by listener, of this worker.
     open: Vec<Cell<usize>>,
@@ -108,12 +111,9 @@ pub(super) struct Worker {
     sessions_max: usize,
 }
 
-/// How often connections that nobody uses are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Runs a worker until `shutdown`: takes arrivals in, and lives as long as their sessions.
 ///
-/// Must be called on a current-thread runtime, within a `LocalSet`.
+/// Must be called on a `LocalRuntime`.
 pub async fn run_worker(
     number: usize,
     workers: usize,
@@ -137,6 +137,7 @@ pub async fn run_worker(
         (number == 0).then(|| (Arc::clone(&shared.scripts), Arc::clone(&shared.redirects)));
     let lanes_part = LanesPart::new(&gate, &lanes, settings.credentials.clone(), for_all);
     let _membership = gate.join(&lanes_part);
+    let turn = Turn::new(Arc::clone(&metrics));
     let worker = Rc::new(Worker {
         gate: Rc::clone(&gate),
         lanes,
@@ -154,12 +155,13 @@ pub async fn run_worker(
         credentials: settings.credentials,
         scan_grace: settings.scan_grace,
         scratch,
+        turn: Rc::clone(&turn),
         open: settings.listeners.iter().map(|_| Cell::new(0)).collect(),
         listeners: settings.listeners.into_iter().map(Rc::new).collect(),
         sessions_max: settings.limits.sessions.div_ceil(workers),
     });
     tokio::task::spawn_local(gate.follow());
-    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    tokio::task::spawn_local(turn.follow());
     loop {
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
@@ -168,7 +170,6 @@ pub async fn run_worker(
                 }
                 None => break,
             },
-            _ = sweep.tick() => worker.lanes.sweep(),
             () = shutdown.wait() => break,
         }
     }
@@ -190,6 +191,7 @@ impl Worker {
         };
         let client = Client::new(
             stream,
+            Rc::clone(&self.turn),
             Arc::clone(&self.metrics),
             self.limits.session_reply_bytes,
         );
@@ -206,5 +208,6 @@ impl Worker {
         session.run().await;
         drop(gauge);
         open.set(open.get() - 1);
+        self.lanes.sweep_later();
     }
 }

@@ -40,6 +40,8 @@ pub struct Lanes<S: Sink> {
     pool_max: usize,
     /// Numbers connections.
     next_number: Cell<u64>,
+    /// A sweep is on its way.
+    sweeping: Cell<bool>,
     metrics: Arc<Shard>,
 }
 
@@ -98,6 +100,7 @@ impl<S: Sink> Lanes<S> {
             pool: RefCell::default(),
             pool_max,
             next_number: Cell::new(1),
+            sweeping: Cell::new(false),
             metrics,
         })
     }
@@ -248,19 +251,38 @@ impl<S: Sink> Lanes<S> {
         }
     }
 
-    /// Closes what no session uses any more: lanes that nobody holds, idle connections that are gone.
-    pub fn sweep(&self) {
+    /// Closes what no session uses any more, in a while. To be called when a session may have left something unused. A
+    /// worker whose sessions stay has no timer, which would cost each of its waits for events a little.
+    pub fn sweep_later(self: &Rc<Self>) {
+        if self.sweeping.replace(true) {
+            return;
+        }
+        let lanes = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(SWEEP_AFTER).await;
+            lanes.sweeping.set(false);
+            lanes.sweep();
+        });
+    }
+
+    /// Closes lanes that nobody holds, and forgets idle connections that are gone.
+    fn sweep(self: &Rc<Self>) {
+        let mut kept_busy = false;
         self.by_key.borrow_mut().retain(|_, lane| {
             let used = Rc::strong_count(lane) > 1 || lane.is_busy();
             if !used {
                 lane.retire();
             }
+            kept_busy |= used && Rc::strong_count(lane) == 1;
             used
         });
         self.pool.borrow_mut().retain(|_, idle| {
             idle.retain(|pipeline| pipeline.is_up());
             !idle.is_empty()
         });
+        if kept_busy {
+            self.sweep_later();
+        }
     }
 
     /// Closes every idle connection to `side`, and its lanes once they owe nothing: sessions have moved away from it.
@@ -369,6 +391,8 @@ impl<S: Sink> Lane<S> {
 
 /// Connections of one lane that may be set aside at a time: beyond that it is the database that is slow.
 const ASIDE_MAX: usize = 4;
+/// How long after a session left something it is looked for: somebody else may want it.
+const SWEEP_AFTER: Duration = Duration::from_secs(10);
 /// How long after a fresh connection could not be had another is tried for.
 const RELIEF_AGAIN: Duration = Duration::from_secs(1);
 /// How long a failed round answers for those who ask: everyone who waited for it, and whoever would knock at once.

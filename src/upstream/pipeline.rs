@@ -61,6 +61,9 @@ pub struct Pipeline<S: Sink> {
 struct Owed<S: Sink> {
     sink: Rc<S>,
     ticket: S::Ticket,
+    /// How many replies there will be.
+    requests: u32,
+    /// How many are still to come.
     count: u32,
     /// When its requests were handed to the kernel.
     sent: Option<Instant>,
@@ -152,6 +155,7 @@ impl<S: Sink> Pipeline<S> {
         self.owed.borrow_mut().push_back(Owed {
             sink: Rc::clone(sink),
             ticket,
+            requests: count,
             count,
             sent: None,
         });

@@ -57,6 +57,8 @@ pub trait Sink: 'static {
 pub struct Times {
     /// Where it goes.
     pub side: Side,
+    /// How many they are.
+    pub requests: u32,
     /// They were handed to the kernel.
     pub sent: Instant,
     /// The last of their replies was read.

@@ -62,9 +62,10 @@ impl Sink for Client {
         }
         if ticket.handling == Handling::Relay {
             let before = at.sent.saturating_duration_since(ticket.read_at);
-            self.metrics.overhead(before + at.received.elapsed(), 1);
+            self.turn.answered(at.requests, before, at.received);
+            let there = at.received.saturating_duration_since(at.sent);
             self.metrics
-                .upstream(at.side, at.received.saturating_duration_since(at.sent), 1);
+                .upstream(at.side, there, u64::from(at.requests));
         }
     }
 

@@ -100,7 +100,7 @@ impl Session {
         }
         let (queue, queued) = (std::mem::take(&mut transaction.queue), transaction.queued);
         let ticket = self.own_ticket(Handling::Swallow);
-        self.append_as(pipeline, side, &encode::command_vec(&[b"MULTI"]), ticket);
+        self.append_as(pipeline, &encode::command_vec(&[b"MULTI"]), ticket);
         if queued > 0 {
             let ticket = self.own_ticket(Handling::Swallow);
             if self.frames.is_on_connection(pipeline.number()) {
@@ -111,7 +111,7 @@ impl Session {
             } else {
                 pipeline.append(&queue, &self.client, ticket, queued);
             }
-            self.flush(side, pipeline);
+            pipeline.flush_later();
         }
         if let Some(transaction) = &mut self.transaction {
             transaction.queue = queue;

@@ -63,7 +63,11 @@ impl<S: Sink> Pipeline<S> {
         };
         if oldest.count == 0
             && let Some(Owed {
-                sink, ticket, sent, ..
+                sink,
+                ticket,
+                requests,
+                sent,
+                ..
             }) = owed.pop_front()
         {
             // A server may answer before it has been sent everything that stands behind in the buffer.
@@ -75,6 +79,7 @@ impl<S: Sink> Pipeline<S> {
                 ticket,
                 Times {
                     side,
+                    requests,
                     sent,
                     received: at,
                 },
