@@ -38,6 +38,18 @@ impl Admin {
             .unwrap_or_else(|error| panic!("POST {path}: {error}"))
     }
 
+    /// As [`Admin::post`], for a sidecar that may die of it.
+    pub fn try_post(&self, path: &str, body: &Value) -> std::io::Result<Answer> {
+        self.try_request("POST", path, &body.to_string())
+    }
+
+    /// The status, if somebody answers.
+    pub fn try_status(&self) -> Option<Value> {
+        self.try_request("GET", "/v1/status", "")
+            .ok()
+            .map(|answer| answer.json)
+    }
+
     /// `GET /v1/status`
     pub fn status(&self) -> Value {
         self.get("/v1/status").json

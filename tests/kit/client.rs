@@ -46,6 +46,16 @@ impl Client {
         self.try_read_reply()
     }
 
+    /// As [`Client::pipeline`], for connections that may fail.
+    pub fn try_pipeline(&mut self, requests: &[&[&str]]) -> io::Result<Vec<Reply>> {
+        let bytes: Vec<u8> = requests
+            .iter()
+            .flat_map(|request| encode(request))
+            .collect();
+        self.stream.write_all(&bytes)?;
+        requests.iter().map(|_| self.try_read_reply()).collect()
+    }
+
     /// All requests in one write, then their replies.
     pub fn pipeline(&mut self, requests: &[&[&str]]) -> Vec<Reply> {
         self.send_raw(

@@ -18,6 +18,7 @@
 
 mod admin;
 mod client;
+mod hazard;
 mod log;
 mod newer;
 mod process;
@@ -28,10 +29,11 @@ mod wait;
 
 pub use admin::{Admin, Answer};
 pub use client::Client;
+pub use hazard::{Deed, Hazard, Road};
 pub use newer::newer_servers;
-pub use process::Process;
+pub use process::{Process, send_signal};
 pub use redis::{RedisOptions, RedisServer};
 pub use reply::Reply;
 pub use rustix::process::Signal;
 pub use sidecar::{Exit, Listener, Sidecar, SidecarBuilder};
-pub use wait::{LIMIT, eventually};
+pub use wait::{LIMIT, eventually, let_pass};

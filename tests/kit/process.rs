@@ -38,11 +38,7 @@ impl Process {
 
     /// Sends a signal. A process that is gone does not mind.
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .unwrap();
-        let _ = kill_process(pid, signal);
+        send_signal(self.id(), signal);
     }
 
     /// kill -9, and waits for the end.
@@ -56,6 +52,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a signal to a process of this test by its number. One that is gone does not mind.
+pub fn send_signal(id: u32, signal: Signal) {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).unwrap();
+    let _ = kill_process(pid, signal);
 }
 
 /// An address of the loopback interface that nobody listens on. Another test may take it first: who starts a server

@@ -202,9 +202,19 @@ impl RedisServer {
             .find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.to_owned()))
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.ended().is_some()
     }
 
     /// Freezes it (SIGSTOP): connections stay, nothing answers.
@@ -217,7 +227,7 @@ impl RedisServer {
         self.process.signal(Signal::CONT);
     }
 
-    /// kill -9, then a new, empty process at the same address.
+    /// kill -9, then a new process at the same address, with what the old one has put on the disk (by default nothing).
     pub fn restart(&mut self) {
         self.kill();
         // The port is free at once but for a moment in which the kernel still closes the old sockets.

@@ -34,6 +34,7 @@ pub struct SidecarBuilder {
     table: Table,
     listeners: Vec<(String, Table)>,
     expected: Vec<String>,
+    any_warning: bool,
     environment: Vec<(String, String)>,
 }
 
@@ -44,6 +45,7 @@ pub struct Sidecar {
     listeners: BTreeMap<String, SocketAddr>,
     admin: Admin,
     expected: Vec<String>,
+    any_warning: bool,
     environment: Vec<(String, String)>,
     process: Process,
 }
@@ -131,6 +133,13 @@ impl SidecarBuilder {
         self
     }
 
+    /// Any warning is allowed, and there may be none: for a test whose faults are random. Errors are not, nor panics.
+    #[must_use]
+    pub fn any_warning(mut self) -> Self {
+        self.any_warning = true;
+        self
+    }
+
     /// An environment variable of the sidecar.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -160,6 +169,7 @@ impl SidecarBuilder {
         let process = spawn(directory.path(), &self.environment);
         let SidecarBuilder {
             expected,
+            any_warning,
             environment,
             ..
         } = self;
@@ -168,6 +178,7 @@ impl SidecarBuilder {
             listeners,
             admin: Admin { address: admin },
             expected,
+            any_warning,
             environment,
             process,
         }
@@ -319,6 +330,11 @@ impl Sidecar {
         self.process.kill();
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
     /// Waits until it ends by itself.
     pub fn wait_for_exit(&mut self) -> Option<i32> {
         self.process.wait(LIMIT).code()
@@ -342,7 +358,7 @@ impl Drop for Sidecar {
             );
             return;
         }
-        let complaints = complaints(&self.log(), &self.expected);
+        let complaints = complaints(&self.log(), &self.expected, self.any_warning);
         assert!(
             complaints.is_empty(),
             "the sidecar's log:\n{}",

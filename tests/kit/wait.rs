@@ -22,6 +22,13 @@ pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool 
     }
 }
 
+/// Lets time pass: for a fault that is to last so long, or a time that is watched. Never for something to have happened
+/// after it.
+pub fn let_pass(time: Duration) {
+    let over = Instant::now() + time;
+    assert!(eventually(time + LIMIT, || Instant::now() >= over));
+}
+
 #[allow(clippy::disallowed_methods)] // the poll interval; nothing is assumed to have happened after it
 fn pause() {
     std::thread::sleep(POLL);
