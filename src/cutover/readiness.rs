@@ -6,7 +6,7 @@ use super::event::{Look, Remaining, Standing};
 use super::plan::CopyNumber;
 use super::reason::Reason;
 use super::{Bounds, Marker, Millis};
-use crate::link::{Abilities, Generation, Phase, Report};
+use crate::link::{Abilities, Generation, Phase, Position, Report};
 use crate::terms::Lag;
 
 /// A report older than this says nothing about now: several times the interval at which the link is looked at.
@@ -23,6 +23,8 @@ pub struct History {
     newest: Option<Seen>,
     /// Since when every look was without objection, and none was missing.
     ready_since: Option<Millis>,
+    /// What was applied at the newest look, where something remained then.
+    behind_at: Option<Position>,
 }
 
 /// One look, judged.
@@ -54,7 +56,11 @@ impl History {
         if gap || started_over {
             self.ready_since = None;
         }
-        let objections = objections(report, bounds, abilities);
+        let stands_still = self.stands_still(report);
+        let mut objections = objections(report, bounds, abilities);
+        if stands_still {
+            objections.push(Reason::StandsStill);
+        }
         self.ready_since = if objections.is_empty() {
             self.ready_since.or(Some(at))
         } else {
@@ -63,9 +69,28 @@ impl History {
         self.newest = Some(Seen { at, objections });
         Look {
             link: standing(report.phase),
-            lag: remaining(report.lag),
+            // Few bytes that do not move may take any time.
+            lag: if stands_still {
+                Remaining::Unknown
+            } else {
+                remaining(report.lag)
+            },
             copy: self.copy,
         }
+    }
+
+    /// Whether something remained at the last look and nothing of it has been applied since. A Redis that has just sent
+    /// a full copy is connected and keeps the stream back until the replica's first acknowledgement, up to a second
+    /// later; what a look sees meanwhile is a link that streams, with little remaining.
+    fn stands_still(&mut self, report: &Report) -> bool {
+        let behind = report.applied.clone().filter(|applied| {
+            report
+                .written
+                .as_ref()
+                .is_some_and(|written| written != applied)
+        });
+        let before = std::mem::replace(&mut self.behind_at, behind);
+        before.is_some() && before == report.applied
     }
 
     /// Everything against an attempt that would begin at `now`, as far as the link is concerned.

@@ -26,6 +26,8 @@ pub enum Reason {
     NotStreaming(&'static str),
     /// Nobody knows the lag.
     LagUnknown,
+    /// Something remains, and nothing of it was applied since the last look.
+    StandsStill,
     /// More bytes remain than allowed.
     LagBytes {
         /// They.
@@ -141,6 +143,7 @@ impl Reason {
             Reason::Stale(_) => "report_stale",
             Reason::NotStreaming(_) => "link_not_streaming",
             Reason::LagUnknown => "lag_unknown",
+            Reason::StandsStill => "stands_still",
             Reason::LagBytes { .. } | Reason::LagTime { .. } => "lag_too_large",
             Reason::PositionUnknown => "position_unknown",
             Reason::CopyUnknown => "copy_unknown",
@@ -212,6 +215,10 @@ impl fmt::Display for Reason {
             Reason::LagUnknown => write!(
                 f,
                 "nobody knows how far the other side is behind, and unknown is never go"
+            ),
+            Reason::StandsStill => write!(
+                f,
+                "the other side is behind and has applied nothing since the last look: wait a moment"
             ),
             Reason::LagBytes { bytes, limit } => {
                 write!(

@@ -69,6 +69,40 @@ fn a_link_is_ready_once_it_was_good_for_long_enough() {
 }
 
 #[test]
+fn a_link_that_is_behind_and_applies_nothing_is_not_ready() {
+    let at = |applied, written| {
+        let position = |offset| {
+            let mut position = good().written.unwrap();
+            position.shards[0].offset = ReplOffset(offset);
+            Some(position)
+        };
+        Report {
+            applied: position(applied),
+            written: position(written),
+            lag: Lag::Bytes(written - applied),
+            ..good()
+        }
+    };
+    let looks = |reports: &[Report]| {
+        let mut history = History::default();
+        let mut last = None;
+        for (number, report) in reports.iter().enumerate() {
+            let moment = Millis(number as u64 * 250);
+            last = Some(history.record(report, moment, &bounds(), ABILITIES).lag);
+        }
+        let now = Millis(reports.len() as u64 * 250);
+        (last.unwrap(), codes(&history.objections(now, &bounds())))
+    };
+    let still = (Remaining::Unknown, vec!["stands_still"]);
+    assert_eq!(looks(&[at(1, 5), at(1, 9)]), still);
+    assert_eq!(looks(&[at(1, 5), at(1, 5)]), still, "what remains is old");
+    let moves = |bytes| (Remaining::Bytes(bytes), vec!["not_stable"]);
+    assert_eq!(looks(&[at(1, 5), at(2, 9)]), moves(7));
+    assert_eq!(looks(&[at(5, 5), at(5, 9)]), moves(4), "it has just come");
+    assert_eq!(looks(&[at(5, 5), at(5, 5)]), moves(0), "nothing remains");
+}
+
+#[test]
 fn an_old_report_is_no_report() {
     let history = history(3_000);
     assert_eq!(

@@ -142,6 +142,7 @@ impl From<&Reason> for RefusalKind {
             | Reason::Stale(_)
             | Reason::NotStreaming(_)
             | Reason::LagUnknown
+            | Reason::StandsStill
             | Reason::LagBytes { .. }
             | Reason::LagTime { .. }
             | Reason::PositionUnknown
