@@ -20,6 +20,18 @@ pub(super) struct Undo {
 }
 
 impl Undo {
+    /// What follows once no fence is left. Only then does the journal say that the attempt is undone: a start that finds
+    /// an attempt without an end lifts the fence, one that finds its end does not.
+    fn without_fence(&self) -> [Action; 2] {
+        [
+            Action::ObserveLink { from: self.from },
+            Action::FlushJournal(Record::Aborted {
+                number: self.number,
+                reasons: self.reasons.iter().map(ToString::to_string).collect(),
+            }),
+        ]
+    }
+
     fn state(self) -> State {
         let Undo {
             number,
@@ -43,14 +55,10 @@ impl Undo {
 /// Begins the undoing.
 pub(super) fn undo(undo: Undo) -> Next {
     let mut actions = vec![Action::ReopenGate, Action::GiveUpLinkWork];
-    actions.push(match undo.fence {
-        Fence::Lifting => Action::Unfence { from: undo.from },
-        Fence::None => Action::ObserveLink { from: undo.from },
-    });
-    actions.push(Action::FlushJournal(Record::Aborted {
-        number: undo.number,
-        reasons: undo.reasons.iter().map(ToString::to_string).collect(),
-    }));
+    match undo.fence {
+        Fence::Lifting => actions.push(Action::Unfence { from: undo.from }),
+        Fence::None => actions.extend(undo.without_fence()),
+    }
     match undo.link {
         LinkTouched::InDoubt => actions.push(Action::Raise(Alarm::DetachInDoubt)),
         LinkTouched::No | LinkTouched::Ended => {}
@@ -128,8 +136,8 @@ fn called_off(reasons: Vec<Reason>) -> Next {
 
 fn fence_lifted(mut undo: Undo) -> Next {
     undo.fence = Fence::None;
-    let look = Action::ObserveLink { from: undo.from };
-    (undo.state(), vec![look])
+    let actions = undo.without_fence().into();
+    (undo.state(), actions)
 }
 
 fn ended(undo: Undo, look: &Look) -> Next {
