@@ -5,6 +5,7 @@
 //! operators), and the hands that do the work: [`gate_hands`], [`link_hands`], [`journal_hands`].
 
 mod desk;
+mod failpoint;
 mod gate_hands;
 mod handle;
 mod journal_hands;

@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tracing::error;
 
 use self::asking::{Asker, Check};
+use super::failpoint;
 use super::gate_hands::{Awaiting, GateHands};
 use super::handle::Command;
 use super::journal_hands::JournalHands;
@@ -201,6 +202,7 @@ impl Desk {
     fn process(&mut self, event: Event) {
         self.at_once.push_back(event);
         while let Some(event) = self.at_once.pop_front() {
+            failpoint::place("at", &event);
             self.watch_the_journal(&event);
             let phase_before = self.state.phase();
             // What stands there meanwhile is seen by nobody.
@@ -208,6 +210,7 @@ impl Desk {
             let (state, actions) = step(state, event, self.now());
             self.state = state;
             for action in actions {
+                failpoint::place("before", &action);
                 self.perform(action);
             }
             self.follow(phase_before);
