@@ -147,8 +147,12 @@ impl<S: Sink> Pipeline<S> {
         self.unsent.borrow().len()
     }
 
-    /// Puts whole requests at the end: `count` replies will be owed to `sink`. They leave with the next flush.
+    /// Puts whole requests at the end: `count` replies will be owed to `sink`. They leave with the next flush. Where the
+    /// connection has ended, the sink is told so at once: nobody else would.
     pub fn append(&self, requests: &[u8], sink: &Rc<S>, ticket: S::Ticket, count: u32) {
+        if self.state.get() == State::Down {
+            return sink.lost(ticket, &Loss::Closed);
+        }
         self.append_unowed(requests);
         self.outstanding
             .set(self.outstanding.get() + count as usize);
