@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -39,12 +40,18 @@ pub(super) struct Private {
     _gauge: Gauge,
 }
 
-/// What became of an attempt, once it has ended.
-type Outcome = Rc<RefCell<Option<Result<Rc<Pipeline<Client>>, OpenError>>>>;
+/// What became of an attempt, once it has ended, and when.
+type Outcome = Rc<RefCell<Option<(Instant, Result<Rc<Pipeline<Client>>, OpenError>)>>>;
+
+/// Whoever asked for a connection looks at once when there is one, or none; what was not looked at by then was asked for
+/// by somebody who went the other way.
+const OUTCOME_KEPT: Duration = Duration::from_secs(1);
 
 /// One on its way.
 pub(super) struct Opening {
     key: LaneKey,
+    /// Whether it is prepared for a change of sides, and no request waits for it.
+    ahead: bool,
     outcome: Outcome,
     task: JoinHandle<()>,
 }
@@ -57,7 +64,17 @@ impl Opening {
 
     /// What became of it, once it has ended.
     pub(super) fn take_outcome(&self) -> Option<Result<Rc<Pipeline<Client>>, OpenError>> {
-        self.outcome.borrow_mut().take()
+        self.outcome.borrow_mut().take().map(|(_, outcome)| outcome)
+    }
+
+    /// Whether it is of no use to a session that wants a connection of this key now: it was to be another, it has ended
+    /// again, or it came when nobody wanted it, and what was found then may not be so any more.
+    fn is_stale(&self, key: &LaneKey) -> bool {
+        let ended = self.outcome.borrow();
+        self.key != *key
+            || ended
+                .as_ref()
+                .is_some_and(|(at, _)| at.elapsed() > OUTCOME_KEPT)
     }
 }
 
@@ -118,8 +135,11 @@ impl Sides {
         self.ahead.as_deref()
     }
 
-    /// Closes the prepared connection: it is not needed, or it is gone.
+    /// Closes the prepared connection, or gives it up on its way: it is not needed, or it is gone.
     pub(super) fn drop_ahead(&mut self) {
+        for opening in &mut self.opening {
+            opening.take_if(|opening| opening.ahead);
+        }
         if let Some(ahead) = self.ahead.take() {
             ahead.pipeline.abandon();
         }
@@ -224,6 +244,14 @@ impl Session {
             })
     }
 
+    /// What is on its way to `side` and will do, if anything.
+    fn kept_opening(&mut self, side: Side) -> Option<&mut Box<Opening>> {
+        let key = self.key(side);
+        let opening = &mut self.sides.opening[side.index()];
+        opening.take_if(|opening| opening.is_stale(&key));
+        opening.as_mut()
+    }
+
     /// A connection to `side` of the session's own.
     pub(super) fn private_connection(&mut self, side: Side) -> Result<Got, End> {
         if let Some(private) = &self.sides.private[side.index()] {
@@ -235,7 +263,7 @@ impl Session {
             }
             self.sides.private[side.index()] = None;
         }
-        if self.sides.opening[side.index()].is_none() {
+        let Some(opening) = self.kept_opening(side) else {
             if self.client.unanswered() > 0 {
                 self.client.signal_when_answered();
                 return Ok(Got::Park(Park::Order));
@@ -245,9 +273,10 @@ impl Session {
                 return Ok(Got::Connection(self.own(pipeline, key)));
             }
             self.sides.opening[side.index()] = Some(Box::new(self.start_opening(key)));
-        }
-        let opening = &self.sides.opening[side.index()];
-        let Some(outcome) = opening.as_ref().and_then(|opening| opening.take_outcome()) else {
+            return Ok(Got::Park(Park::Connection));
+        };
+        opening.ahead = false;
+        let Some(outcome) = opening.take_outcome() else {
             return Ok(Got::Park(Park::Connection));
         };
         let Some(opening) = self.sides.opening[side.index()].take() else {
@@ -294,14 +323,13 @@ impl Session {
 
     /// Opens a connection ahead, on the side that is not active.
     pub(super) fn open_ahead(&mut self, side: Side) -> Result<Option<Box<Private>>, OpenError> {
-        if self.sides.opening[side.index()].is_none() {
-            let key = self.key(side);
-            self.sides.opening[side.index()] = Some(Box::new(self.start_opening(key)));
-        }
-        let Some(outcome) = self.sides.opening[side.index()]
-            .as_ref()
-            .and_then(|opening| opening.take_outcome())
-        else {
+        let Some(opening) = self.kept_opening(side) else {
+            let mut opening = self.start_opening(self.key(side));
+            opening.ahead = true;
+            self.sides.opening[side.index()] = Some(Box::new(opening));
+            return Ok(None);
+        };
+        let Some(outcome) = opening.take_outcome() else {
             return Ok(None);
         };
         let key = self.sides.opening[side.index()]
@@ -362,11 +390,16 @@ impl Session {
             let (key, outcome) = (key.clone(), Rc::clone(&outcome));
             async move {
                 let opened = lanes.open(&key).await;
-                *outcome.borrow_mut() = Some(opened);
+                *outcome.borrow_mut() = Some((Instant::now(), opened));
                 client.signal();
             }
         });
-        Opening { key, outcome, task }
+        Opening {
+            key,
+            ahead: false,
+            outcome,
+            task,
+        }
     }
 
     /// Has the frames of `pipeline` handed to the session one by one.
