@@ -14,6 +14,10 @@ use super::world::{CONNECT_TIMEOUT, MAX_PAUSE, Side, World};
 /// What a busy machine adds to a wait.
 const SLACK: Duration = Duration::from_millis(400);
 
+/// An attempt may be refused when the fault before it has left a server that only now copies again; so often it is asked
+/// for anew.
+const REFUSED_MAX: usize = 3;
+
 /// What became of an attempt.
 #[derive(Debug)]
 pub struct Round {
@@ -52,7 +56,14 @@ pub fn attempt(
         fault.lay(world, left);
     }
     load.heard().take_errors();
-    let (outcome, struck_at) = order_and_strike(world, left, fault);
+    let (mut outcome, struck_at) = order_and_strike(world, left, fault);
+    for _ in 0..REFUSED_MAX {
+        if fault.is_some() || !outcome.as_deref().is_some_and(is_refusal) {
+            break;
+        }
+        world.recover()?;
+        outcome = order_and_strike(world, left, None).0;
+    }
     let harmed = fault.is_some_and(|fault| harms_the_active(fault, left, outcome.as_deref()));
     world.heal();
     let healed = Instant::now() + CONNECT_TIMEOUT;
@@ -90,6 +101,11 @@ pub fn attempt(
         return Err(format!("without a fault: {round:?}, {errors:?}"));
     }
     Ok(round)
+}
+
+/// It was not begun, and nobody felt it.
+fn is_refusal(outcome: &str) -> bool {
+    outcome.starts_with("409")
 }
 
 fn order_and_strike(
