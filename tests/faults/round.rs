@@ -66,8 +66,8 @@ pub fn attempt(
     }
     let harmed = fault.is_some_and(|fault| harms_the_active(fault, left, outcome.as_deref()));
     world.heal();
-    let healed = Instant::now() + CONNECT_TIMEOUT;
     world.recover()?;
+    let healed = Instant::now() + CONNECT_TIMEOUT;
     let excused = struck_at.filter(|_| harmed).map(|from| (from, healed));
     excuses.0.extend(excused);
     let waits = load.heard().take_waits();

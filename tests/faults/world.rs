@@ -174,10 +174,17 @@ impl World {
             ready && self.keeps_everything()
         });
         if recovered {
+            self.wait_for_the_fence_to_end();
             Ok(())
         } else {
             Err(format!("no order after {RECOVERY:?}: {last:#}"))
         }
+    }
+
+    /// A fence that reached a frozen server when nobody could lift it any more stands until it ends by itself.
+    fn wait_for_the_fence_to_end(&self) {
+        let mut past_the_sidecar = self.server(self.active()).client();
+        past_the_sidecar.call(&["SET", "nobody is fenced", "1"]);
     }
 
     fn repair(&self, status: &Value, since: Duration) {
