@@ -15,6 +15,8 @@ mod bounds;
 mod campaign;
 #[path = "faults/fault.rs"]
 mod fault;
+#[path = "faults/heard.rs"]
+mod heard;
 mod kit;
 #[path = "faults/ledger.rs"]
 mod ledger;

@@ -2,11 +2,11 @@
 //! ends opens another and goes on with its next operation; it never sends anything twice.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::heard::{Heard, Stop, Wait};
 use super::kit::{Client, RedisServer, Reply};
 use super::ledger::{
     Fate, Ledger, Verdict, judge_counter, judge_list, judge_queue, judge_transaction,
@@ -55,25 +55,6 @@ enum Kind {
     Reader,
 }
 
-/// One exchange that took long.
-#[derive(Debug, Clone)]
-pub struct Wait {
-    pub from: Instant,
-    pub to: Instant,
-    /// The requests, and how it ended.
-    pub what: String,
-    /// Whether it only read.
-    pub reads: bool,
-}
-
-/// What every client tells the outside.
-#[derive(Default)]
-pub struct Heard {
-    waits: Mutex<Vec<Wait>>,
-    /// Error replies and lost connections.
-    errors: Mutex<Vec<String>>,
-}
-
 /// The load, running.
 pub struct Load {
     prefix: String,
@@ -90,38 +71,6 @@ struct Part {
     unknown_takes: usize,
     /// What a client saw that cannot be.
     breach: Option<String>,
-}
-
-#[derive(Default)]
-struct Stop {
-    said: Mutex<bool>,
-    changed: Condvar,
-    quick: AtomicBool,
-}
-
-impl Stop {
-    fn within(&self, time: Duration) -> bool {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(said, time, |said| !*said);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn say(&self) {
-        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.quick.store(true, Ordering::Relaxed);
-        self.changed.notify_all();
-    }
-}
-
-impl Heard {
-    /// The exchanges that took long and ended since, and none of them again.
-    pub fn take_waits(&self) -> Vec<Wait> {
-        std::mem::take(&mut *self.waits.lock().unwrap())
-    }
-
-    pub fn take_errors(&self) -> Vec<String> {
-        std::mem::take(&mut *self.errors.lock().unwrap())
-    }
 }
 
 impl Load {

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use super::alone;
+use super::heard::Wait;
 use super::kit::{RedisServer, Sidecar, let_pass};
-use super::load::{Load, Wait};
+use super::load::Load;
 
 /// Crossings, where `HANDOVER_CROSSINGS` does not say so.
 const CROSSINGS: u64 = 6;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::fault::{Fault, Role, What};
+use super::heard::Wait;
 use super::kit::let_pass;
-use super::load::{Load, Wait};
+use super::load::Load;
 use super::world::{CONNECT_TIMEOUT, MAX_PAUSE, Side, World};
 
 /// What a busy machine adds to a wait.
