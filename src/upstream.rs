@@ -7,6 +7,7 @@
 pub mod control;
 mod lane;
 mod open;
+mod own;
 mod pipeline;
 mod reader;
 mod server;
@@ -14,6 +15,7 @@ mod sink;
 
 pub use lane::{Lane, LaneKey, LaneState, Lanes};
 pub use open::{OpenError, Opened, Setup, open};
+pub use own::{Mine, Own};
 pub use pipeline::Pipeline;
 pub use server::Server;
 pub use sink::{Loss, Mode, Scratch, Sink, Times};

@@ -88,6 +88,7 @@ impl Control for Scripted {
             database: 0,
             replication_address: None,
             connect_timeout: Duration::from_secs(1),
+            own: Arc::default(),
         })
     }
 }

@@ -249,6 +249,7 @@ fn same_server(old: &Server, new: &Server) -> bool {
         database,
         replication_address,
         connect_timeout: _,
+        own: _,
     } = old;
     let files = |tls: &Option<Arc<tls::Client>>| tls.as_ref().map(|tls| tls.files().clone());
     *name == new.name

@@ -44,6 +44,7 @@ pub(super) fn read(
         database,
         replication_address,
         connect_timeout,
+        own: Arc::default(),
     })
 }
 

@@ -3,7 +3,7 @@
 //! Refuses to know: what the bytes mean, who waits for them.
 
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -42,6 +42,14 @@ impl Socket {
         let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
         rustix::event::poll(&mut asked, Some(&at_once)).is_ok()
             && asked[0].revents().intersects(gone)
+    }
+
+    /// Our end's address; none over a unix socket.
+    pub(super) fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Socket::Tcp(stream) => stream.local_addr().ok(),
+            Socket::Unix(_) => None,
+        }
     }
 
     #[inline]

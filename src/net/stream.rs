@@ -1,6 +1,7 @@
 //! A connected byte stream, plain or TLS, used through `&self`: readiness by poll, then non-blocking calls.
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
@@ -100,6 +101,14 @@ impl Stream {
         match &self.carrier {
             Carrier::Plain(socket) => socket.shutdown(),
             Carrier::Tls(connection) => connection.close(),
+        }
+    }
+
+    /// Our end's address; none over a unix socket.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &self.carrier {
+            Carrier::Plain(socket) => socket.local_address(),
+            Carrier::Tls(connection) => connection.local_address(),
         }
     }
 

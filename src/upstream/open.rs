@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::Server;
+use super::{Mine, Server};
 use crate::net::{ConnectError, Stream};
 use crate::resp::encode::{self, Protocol};
 use crate::resp::reply;
@@ -36,6 +36,8 @@ pub struct Opened {
     pub client_id: Option<i64>,
     /// The server wants AUTH before anything else.
     pub unauthenticated: bool,
+    /// Keeps it known as ours.
+    pub mine: Mine,
 }
 
 /// Why there is no connection.
@@ -106,10 +108,12 @@ async fn attempt(server: &Server, setup: &Setup) -> Result<Opened, OpenError> {
         let reply = replies.next().await?;
         opened.take(step, &reply)?;
     }
+    let mine = server.own.note(opened.client_id, stream.local_address());
     Ok(Opened {
         stream,
         client_id: opened.client_id,
         unauthenticated: opened.unauthenticated,
+        mine,
     })
 }
 

@@ -18,6 +18,7 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 
 use super::open::Opened;
+use super::own::Mine;
 use super::reader::Reader;
 use super::sink::{Loss, Mode, Scratch, Sink};
 use crate::metrics::{Direction, Shard, UpstreamError};
@@ -32,6 +33,8 @@ pub struct Pipeline<S: Sink> {
     side: Side,
     /// The server's handle for it.
     client_id: Option<i64>,
+    /// Keeps it known as ours, whatever becomes of it.
+    _mine: Mine,
     /// The server wants AUTH on it first.
     unauthenticated: Cell<bool>,
     stream: Stream,
@@ -86,11 +89,13 @@ impl<S: Sink> Pipeline<S> {
             stream,
             client_id,
             unauthenticated,
+            mine,
         } = opened;
         Rc::new(Pipeline {
             number,
             side,
             client_id,
+            _mine: mine,
             unauthenticated: Cell::new(unauthenticated),
             stream,
             metrics,

@@ -1,7 +1,9 @@
 //! One of the two databases, as the configuration describes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::Own;
 use crate::net::Dial;
 use crate::terms::{Identity, Side};
 
@@ -22,4 +24,6 @@ pub struct Server {
     pub replication_address: Option<(String, u16)>,
     /// How long one attempt to connect, handshake included, may take; also how long a request waits for a connection.
     pub connect_timeout: Duration,
+    /// The connections of this process to it, so that others can be told from them. Clones share it.
+    pub own: Arc<Own>,
 }

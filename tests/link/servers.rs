@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use handover::net::{Dial, Endpoint};
@@ -55,6 +56,7 @@ impl Redis {
             database: 0,
             replication_address: None,
             connect_timeout: Duration::from_secs(2),
+            own: Arc::default(),
         }
     }
 

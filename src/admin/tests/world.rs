@@ -102,6 +102,7 @@ impl Control for Fake {
             database: 0,
             replication_address: None,
             connect_timeout: Duration::from_secs(1),
+            own: Arc::default(),
         })
     }
 }

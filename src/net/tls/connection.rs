@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
@@ -34,6 +35,10 @@ struct Session {
 }
 
 impl Connection {
+    pub(in crate::net) fn local_address(&self) -> Option<SocketAddr> {
+        self.socket.local_address()
+    }
+
     pub(in crate::net) fn has_hung_up(&self) -> bool {
         self.socket.has_hung_up()
     }

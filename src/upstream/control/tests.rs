@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use super::*;
@@ -31,6 +31,7 @@ fn server(serve: impl FnOnce(TcpStream) + Send + 'static) -> Server {
         database: 0,
         replication_address: None,
         connect_timeout: LIMIT,
+        own: Arc::default(),
     }
 }
 
