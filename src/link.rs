@@ -12,16 +12,19 @@ mod marker;
 pub mod preflight;
 mod replicaof;
 mod sides;
+mod vigil;
+mod writers;
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use self::connection::Connections;
 use self::external::External;
 pub use self::marker::MARKER_KEY;
-pub use self::sides::OtherClient;
+use self::vigil::Vigil;
+pub use self::vigil::{LeftSide, Watched};
+pub use self::writers::OtherClient;
 use crate::terms::{Lag, ReplOffset, Side};
 use crate::upstream::{Server, control};
 
@@ -210,6 +213,16 @@ pub enum Error {
         /// The server's own text.
         text: String,
     },
+    /// A server did not take back what was set on it for the replication.
+    #[error("{server}: cannot set {setting} back to what it was before the replication: {text}")]
+    CannotHandBack {
+        /// The server's name.
+        server: String,
+        /// The setting's name.
+        setting: &'static str,
+        /// The server's own text.
+        text: String,
+    },
     /// The driver cannot do it.
     #[error("the {driver} link cannot {what}")]
     NotAble {
@@ -238,6 +251,10 @@ pub struct Link {
     connections: Connections,
     /// What replicates, and how it is told.
     driver: Driver,
+    /// What is counted between two looks.
+    vigil: Vigil,
+    /// Keeps markers of an earlier run apart from ours.
+    run: String,
 }
 
 #[derive(Debug)]
@@ -249,12 +266,20 @@ enum Driver {
 impl Link {
     /// A link that has not been looked at yet. Nothing is connected.
     pub fn new(settings: Settings, source: Server, target: Server) -> Link {
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let run = format!("{}-{}", std::process::id(), since_epoch.as_nanos());
         Link {
             connections: Connections::new(source, target),
             driver: match settings {
                 Settings::ReplicaOf => Driver::ReplicaOf,
-                Settings::External { detach_hook } => Driver::External(External::new(detach_hook)),
+                Settings::External { detach_hook } => {
+                    Driver::External(External::new(detach_hook, run.clone()))
+                }
             },
+            vigil: Vigil::default(),
+            run,
         }
     }
 
@@ -384,21 +409,13 @@ impl Link {
         }
     }
 
-    /// How often commands that write have run on a side since it started. Between two readings this may grow by no more
-    /// than the proxy forwarded, else something bypasses it; but what scripts wrote counts too, so that a difference is
-    /// a reason to look at [`Link::other_clients`], not a proof.
-    pub async fn write_calls(&mut self, side: Side) -> Result<u64, Error> {
-        Ok(sides::write_calls(self.connections.of(side)).await?)
-    }
-
-    /// The clients of a side that are neither replication, nor control work, nor at one of `ours`: the local addresses
-    /// (`host:port`) of the proxy's own connections.
-    pub async fn other_clients(
-        &mut self,
-        side: Side,
-        ours: &HashSet<String>,
-    ) -> Result<Vec<OtherClient>, Error> {
-        Ok(sides::other_clients(self.connections.of(side), ours).await?)
+    /// Sets back on both sides what was set there so that one could follow the other; a side that still follows is left
+    /// as it is. What this process does not remember, since another has set it, it does not touch.
+    pub async fn hand_back(&mut self) -> Result<(), Error> {
+        for side in Side::BOTH {
+            follow::hand_back(self.connections.of(side)).await?;
+        }
+        Ok(())
     }
 
     fn not_able(&self, what: &'static str) -> Error {

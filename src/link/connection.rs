@@ -3,12 +3,13 @@
 //!
 //! Refuses to know: what the requests mean.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use tokio::time::timeout;
 
 use super::REQUEST_LIMIT;
-use crate::terms::Side;
+use crate::terms::{Secret, Side};
 use crate::upstream::Server;
 use crate::upstream::control::{Control, Error, Value};
 
@@ -22,6 +23,10 @@ pub(super) struct Connection {
     pub(super) server: Server,
     /// The connection, while there is one.
     control: Option<Control>,
+    /// The commands that the server flags as writing, once asked for; asked for anew on a new connection.
+    pub(super) writing: Option<HashSet<String>>,
+    /// What settings were before they were changed for the replication. In memory only: there are passwords among them.
+    pub(super) former: Vec<(&'static str, Secret)>,
 }
 
 /// Both sides.
@@ -33,6 +38,8 @@ impl Connections {
         Connections([source, target].map(|server| Connection {
             server,
             control: None,
+            writing: None,
+            former: vec![],
         }))
     }
 
@@ -52,6 +59,13 @@ impl Connections {
 }
 
 impl Connection {
+    /// Keeps what a setting was before the first change; later ones change what we have set ourselves.
+    pub(super) fn remember(&mut self, setting: &'static str, value: &[u8]) {
+        if self.former.iter().all(|(known, _)| *known != setting) {
+            self.former.push((setting, Secret::new(value)));
+        }
+    }
+
     /// One request and its reply, within [`REQUEST_LIMIT`].
     ///
     /// Cancel safety: the request may have run; the connection is opened again by the next call.
@@ -111,6 +125,7 @@ impl Connection {
             }
         }
         self.control = None;
+        self.writing = None;
         let control = self.control.insert(Control::connect(&self.server).await?);
         let remaining = deadline.saturating_duration_since(Instant::now());
         control.pipeline(requests, remaining).await

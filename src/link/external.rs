@@ -41,15 +41,12 @@ pub(super) struct External {
 }
 
 impl External {
-    pub(super) fn new(detach_hook: Option<Vec<String>>) -> External {
-        let since_epoch = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+    pub(super) fn new(detach_hook: Option<Vec<String>>, run: String) -> External {
         External {
             detach_hook: detach_hook.filter(|hook| !hook.is_empty()),
             probes: VecDeque::new(),
             next_probe: 0,
-            run: format!("{}-{}", std::process::id(), since_epoch.as_nanos()),
+            run,
         }
     }
 
@@ -161,7 +158,7 @@ mod tests {
 
     fn detach(hook: &[&str]) -> Result<(), Error> {
         let hook = hook.iter().map(ToString::to_string).collect();
-        runtime().block_on(External::new(Some(hook)).detach())
+        runtime().block_on(External::new(Some(hook), String::new()).detach())
     }
 
     #[test]
@@ -187,7 +184,11 @@ mod tests {
 
     #[test]
     fn without_a_hook_there_is_no_detach() {
-        assert!(!External::new(None).abilities().detach);
-        assert!(!External::new(Some(vec![])).abilities().detach);
+        assert!(!External::new(None, String::new()).abilities().detach);
+        assert!(
+            !External::new(Some(vec![]), String::new())
+                .abilities()
+                .detach
+        );
     }
 }

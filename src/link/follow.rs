@@ -82,31 +82,23 @@ async fn hand_over_credentials(follower: &mut Connection, leader: &Server) -> Re
     let reads: Vec<&[&str]> = reads.iter().map(<[&str; 3]>::as_slice).collect();
     let current = follower.pipeline(&reads).await?;
 
-    let changes: Vec<Setting> = wanted
-        .into_iter()
-        .zip(current)
-        .filter(
-            |((_, value), current)| match current.as_ref().ok().and_then(value_of_setting) {
-                Some(current) => current != value,
-                None => !value.is_empty() && value != b"no",
-            },
-        )
-        .map(|(setting, _)| setting)
-        .collect();
+    let mut changes: Vec<Setting> = Vec::new();
+    for ((name, value), current) in wanted.into_iter().zip(current) {
+        match current.as_ref().ok().and_then(value_of_setting) {
+            Some(current) if *current == value => continue,
+            Some(current) => follower.remember(name, current),
+            None if value.is_empty() || value == b"no" => continue,
+            None => {}
+        }
+        changes.push((name, value));
+    }
     if changes.is_empty() {
         return Ok(());
     }
 
     let writes: Vec<Vec<Vec<u8>>> = changes
         .iter()
-        .map(|(name, value)| {
-            vec![
-                b"CONFIG".to_vec(),
-                b"SET".to_vec(),
-                name.as_bytes().to_vec(),
-                value.clone(),
-            ]
-        })
+        .map(|(name, value)| config_set(name, value.clone()))
         .collect();
     let replies = follower.pipeline_bytes(&writes).await?;
     for ((setting, _), reply) in changes.iter().zip(replies) {
@@ -119,6 +111,44 @@ async fn hand_over_credentials(follower: &mut Connection, leader: &Server) -> Re
         }
     }
     Ok(())
+}
+
+/// Sets what [`follow`] changed back to what it was, unless the server is a replica still.
+pub(super) async fn hand_back(server: &mut Connection) -> Result<(), Error> {
+    if server.former.is_empty() {
+        return Ok(());
+    }
+    let seen = server.call(&["INFO", "replication"]).await?;
+    match Info::from_reply(&seen).role() {
+        Role::Master => {}
+        Role::Replica(_) | Role::Unknown => return Ok(()),
+    }
+    let former = server.former.clone();
+    let writes: Vec<_> = former
+        .iter()
+        .map(|(name, value)| config_set(name, value.expose().to_vec()))
+        .collect();
+    let replies = server.pipeline_bytes(&writes).await?;
+    for ((setting, _), reply) in former.iter().zip(replies) {
+        if let Err(text) = reply {
+            return Err(Error::CannotHandBack {
+                server: server.server.name.clone(),
+                setting,
+                text,
+            });
+        }
+        server.former.retain(|(known, _)| known != setting);
+    }
+    Ok(())
+}
+
+fn config_set(name: &str, value: Vec<u8>) -> Vec<Vec<u8>> {
+    vec![
+        b"CONFIG".to_vec(),
+        b"SET".to_vec(),
+        name.as_bytes().to_vec(),
+        value,
+    ]
 }
 
 /// The value in a reply of `CONFIG GET name`; none where the server does not have the setting.

@@ -11,6 +11,9 @@ pub const MARKER_KEY: &str = "__handover:marker";
 /// The key by which a link without positions is observed.
 pub(super) const PROBE_KEY: &str = "__handover:probe";
 
+/// The key by which the end of a link without positions is watched.
+pub(super) const WATCH_KEY: &str = "__handover:watch";
+
 /// Markers go away by themselves: long after any cutover, soon enough that nobody finds them and wonders.
 const EXPIRY_MS: &str = "600000";
 

@@ -4,6 +4,7 @@
 
 mod capacity;
 mod facts;
+mod others;
 mod sameness;
 mod setup;
 
@@ -92,7 +93,7 @@ const fn rule(name: &'static str, judge: fn(&Pair<'_>) -> Verdict) -> Rule {
 }
 
 /// What holds whatever replicates.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 11] = [
     rule("not_the_same_server", sameness::not_the_same_server),
     rule("filled_side_empty", setup::filled_side_empty),
     rule("databases", sameness::databases),
@@ -102,6 +103,8 @@ const RULES: [Rule; 9] = [
     rule("eviction", sameness::eviction),
     rule("maxclients", capacity::maxclients),
     rule("clocks", sameness::clocks),
+    rule("other_writers", others::on_the_copied_side),
+    rule("filled_side_writers", others::on_the_filled_side),
 ];
 
 /// What a replication does not bring that knows only keys.

@@ -340,14 +340,25 @@ impl Sighting<'_> {
 
     /// The stream flows; whether it is the one that it should be.
     fn judge_stream(&self, upstream: &Upstream, report: &mut Report) {
-        let copied_id = self.copied.text("master_replid");
-        if copied_id.is_none() || copied_id != self.filled.text("master_replid") {
-            report.phase = Phase::Unknown;
-            report.last_error = Some(format!(
-                "{} follows {}, whose replication id is not that of the copied side",
-                self.filled_name, upstream.address
-            ));
-            return;
+        let ids = (
+            self.copied.text("master_replid"),
+            self.filled.text("master_replid"),
+        );
+        match ids {
+            (Some(copied), Some(filled)) if copied == filled => {}
+            (Some(_), Some(_)) => {
+                report.phase = Phase::Broken;
+                report.last_error = Some(format!(
+                    "{} follows {}, whose replication id is not that of the copied side",
+                    self.filled_name, upstream.address
+                ));
+                return;
+            }
+            (None, _) | (_, None) => {
+                report.phase = Phase::Unknown;
+                report.last_error = Some("a side does not tell its replication id".to_owned());
+                return;
+            }
         }
         report.phase = Phase::Streaming;
         report.generation = self.generation();

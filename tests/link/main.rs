@@ -8,3 +8,4 @@ mod replicaof;
 mod servers;
 mod verify;
 mod world;
+mod writers;

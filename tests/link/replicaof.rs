@@ -1,6 +1,5 @@
 //! The link by REPLICAOF.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use handover::link::{CaughtUp, Direction, Error, Link, Phase, Settings};
@@ -360,40 +359,6 @@ async fn a_marker_is_seen_on_the_filled_side_once_it_has_arrived() {
             .marker_seen(FORWARD, "m2")
             .await
             .expect("an answer")
-    );
-}
-
-#[tokio::test]
-async fn other_writers_are_counted_and_named() {
-    let mut world = World::streaming().await;
-    let mut server = world.source.server(Side::Source);
-    server.name = "a stranger".into();
-    let before = world.link.write_calls(Side::Source).await.expect("a count");
-    let mut stranger = world.source.client().await;
-    ask(&mut stranger, "CLIENT SETNAME batch-job").await;
-    ask(&mut stranger, "SET key value").await;
-    ask(&mut stranger, "GET key").await;
-    let after = world.link.write_calls(Side::Source).await.expect("a count");
-    assert_eq!(after - before, 1);
-
-    let clients = world
-        .link
-        .other_clients(Side::Source, &HashSet::new())
-        .await
-        .expect("a list");
-    let named: Vec<_> = clients
-        .iter()
-        .map(|client| (client.name.as_str(), client.last_command.as_str()))
-        .collect();
-    assert_eq!(named, [("batch-job", "get")]);
-    let ours = HashSet::from([clients[0].address.clone()]);
-    assert_eq!(
-        world
-            .link
-            .other_clients(Side::Source, &ours)
-            .await
-            .expect("a list"),
-        []
     );
 }
 

@@ -1,4 +1,4 @@
-//! What is asked of a side before the rules judge it: one pipeline, and nothing that changes it.
+//! What is asked of a side before the rules judge it: a pipeline and its list of clients, and nothing that changes it.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,6 +7,7 @@ use crate::link::connection::{Connection, Reply};
 use crate::link::follow::address_of;
 use crate::link::functions::{self, Libraries};
 use crate::link::info::Info;
+use crate::link::writers::{self, OtherClient};
 use crate::net::Endpoint;
 use crate::terms::Identity;
 use crate::upstream::control::{Error, Value};
@@ -40,6 +41,8 @@ pub(super) struct Facts {
     pub(super) host: Option<String>,
     /// Why its user may not replicate, in the server's words; none where it may, or where the server cannot say.
     pub(super) replication_refused: Option<String>,
+    /// Clients that are not this process and may have written; none where they cannot be told from this process's.
+    pub(super) other_writers: Option<Vec<OtherClient>>,
 }
 
 /// Asks a side. The first answer decides whether it can be asked at all; what it does not tell otherwise is left out.
@@ -78,6 +81,8 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
         .zip(replies.by_ref())
         .filter_map(|(name, reply)| Some((name, second_text(&reply.ok()?)?)))
         .collect();
+    let replication_refused = replies.next().and_then(dry_run_refusal);
+    let other_writers = writers::other_writers(connection).await.ok().flatten();
     Ok(Facts {
         name: connection.server.name.clone(),
         info,
@@ -90,7 +95,8 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
             Endpoint::Tcp { host, .. } => Some(host.clone()),
             Endpoint::Unix(_) => None,
         },
-        replication_refused: replies.next().and_then(dry_run_refusal),
+        replication_refused,
+        other_writers,
     })
 }
 

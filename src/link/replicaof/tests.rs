@@ -90,9 +90,9 @@ fn a_stream_of_the_copied_side_has_a_lag_and_a_generation() {
 }
 
 #[test]
-fn a_stream_of_another_server_is_unknown_and_says_so() {
+fn a_stream_of_another_server_is_broken_and_says_so() {
     let seen = report(COPIED, &format!("{STREAMING} run_id:r2 master_replid:bbb"));
-    assert_eq!((seen.phase, seen.lag), (Phase::Unknown, Lag::Unknown));
+    assert_eq!((seen.phase, seen.lag), (Phase::Broken, Lag::Unknown));
     assert!(seen.last_error.is_some() && seen.generation.is_none());
 }
 
