@@ -11,7 +11,7 @@ mod registry;
 mod render;
 mod shard;
 
-pub use control::{ControlMetrics, ControlValues, LINK_PHASES, PHASES};
+pub use control::{ALARMS, ControlMetrics, ControlValues, LINK_PHASES, PHASES};
 pub use labels::{ClassLabel, ClientError, CutoverOutcome, Direction, UpstreamError};
 pub use registry::{Registry, SessionCounts};
 pub use shard::{Gauge, Shard};

@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Answer, Control, Events, Failure, FailureKind, Order, Run};
 use crate::cutover::Handle;
+use crate::cutover::action::Alarm;
 use crate::cutover::runner::{CutoverRequest, Refusal, RefusalKind, Status};
 use crate::metrics::{ControlMetrics, ControlValues, CutoverOutcome, Registry};
 use crate::shutdown;
@@ -195,6 +196,7 @@ impl Seen {
             active_side,
             link,
             last_cutover,
+            raised,
             ..
         } = &self.status;
         let pause = |ms: f64| Duration::try_from_secs_f64(ms / 1000.0).ok();
@@ -205,6 +207,7 @@ impl Seen {
             lag_bytes: link.lag_bytes,
             lag: link.lag_ms.map(Duration::from_millis),
             resyncs: self.resyncs,
+            alarms: Alarm::ALL.map(|alarm| raised.contains(&alarm)),
             write_pause: last_cutover
                 .as_ref()
                 .and_then(|last| pause(last.write_pause_ms)),
@@ -221,7 +224,7 @@ mod tests {
     use crate::cutover::readiness::phase_name;
     use crate::cutover::runner::{LinkStatus, Outcome};
     use crate::link::Phase;
-    use crate::metrics::LINK_PHASES;
+    use crate::metrics::{ALARMS, LINK_PHASES};
     use crate::terms::{Epoch, Side};
 
     fn status(phase: &'static str) -> Status {
@@ -245,6 +248,7 @@ mod tests {
             },
             last_cutover: None,
             alarms: vec![],
+            raised: vec![],
         }
     }
 
@@ -317,6 +321,25 @@ mod tests {
             Phase::Unknown,
         ];
         assert_eq!(all.map(phase_name), LINK_PHASES);
+    }
+
+    #[test]
+    fn an_alarm_is_in_the_metrics_by_its_name_for_as_long_as_it_is_raised() {
+        assert_eq!(Alarm::ALL.map(Alarm::name), ALARMS);
+        let registry = Registry::new(vec![], vec![], 1);
+        let mut seen = Seen::new(status("committed"), registry.control());
+        for alarm in Alarm::ALL {
+            let line = |value: u8| format!("handover_alarm{{alarm=\"{}\"}} {value}", alarm.name());
+            assert!(has(&registry, &line(0)));
+            let raised = Status {
+                raised: vec![alarm],
+                ..status("committed")
+            };
+            seen.follow(raised, registry.control());
+            assert!(has(&registry, &line(1)));
+            seen.follow(status("committed"), registry.control());
+            assert!(has(&registry, &line(0)));
+        }
     }
 
     #[test]

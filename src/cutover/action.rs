@@ -120,6 +120,8 @@ pub enum Alarm {
     WayBackLost,
     /// The target, though active, is a replica again.
     TargetFollowsSource,
+    /// The old source is written to. Raised by the runner, from what it sees there.
+    OldSourceWritten,
     /// A detach got no clear answer.
     DetachInDoubt,
     /// The newest record could not be written. Raised by the runner, whatever the record.
@@ -127,6 +129,17 @@ pub enum Alarm {
 }
 
 impl Alarm {
+    /// All.
+    pub const ALL: [Alarm; 7] = [
+        Alarm::WayBackUnconfirmed,
+        Alarm::WayBackBroken,
+        Alarm::WayBackLost,
+        Alarm::TargetFollowsSource,
+        Alarm::OldSourceWritten,
+        Alarm::DetachInDoubt,
+        Alarm::JournalFailed,
+    ];
+
     /// A word for programs.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -135,6 +148,7 @@ impl Alarm {
             Alarm::WayBackBroken => "way_back_broken",
             Alarm::WayBackLost => "way_back_lost",
             Alarm::TargetFollowsSource => "target_follows_source",
+            Alarm::OldSourceWritten => "old_source_written",
             Alarm::DetachInDoubt => "detach_in_doubt",
             Alarm::JournalFailed => "journal_failed",
         }
@@ -156,8 +170,12 @@ impl Alarm {
                  find out who ended the link; `finalize` accepts it"
             }
             Alarm::TargetFollowsSource => {
-                "the target, which the application runs on, has been made a replica of the old source, which deletes \
-                 what it holds: end that at once (REPLICAOF NO ONE on the target)"
+                "the target, which the application runs on, is filled by a replication again, which deletes or changes \
+                 what it holds: end that at once (REPLICAOF NO ONE on the target, or whatever replicates)"
+            }
+            Alarm::OldSourceWritten => {
+                "the old source is written to past the proxy, and that is not on the target, which the application runs \
+                 on: find the writers, point them at the proxy, and carry over by hand what they wrote"
             }
             Alarm::DetachInDoubt => {
                 "a cutover told the link to end and got no clear answer; if the link is found ended, run `migrate` again"

@@ -84,6 +84,13 @@ pub enum Reason {
         /// What was typed.
         typed: String,
     },
+    /// Somebody writes to the target, which the migration would flush.
+    TargetWritten {
+        /// The target's name.
+        name: String,
+        /// How much, and who, as far as can be told.
+        by: String,
+    },
     /// `max_pause` is zero.
     PauseZero,
     /// There is no way back.
@@ -128,6 +135,14 @@ pub enum Reason {
     CalledOff,
     /// A link to be ended may not have.
     LinkNotEnded(String),
+    /// Writers that bypass the proxy waited at the fence.
+    HeldAtTheFence(String),
+    /// Writers that bypass the proxy wrote to a side that could not be fenced, while it was left.
+    WrittenPast(String),
+    /// Whether anybody bypasses the proxy could not be found out.
+    OthersUnknown(String),
+    /// What was set on a server for the replication was not set back.
+    NotHandedBack(String),
     /// The proxy is shutting down.
     ShuttingDown,
 }
@@ -156,6 +171,7 @@ impl Reason {
             Reason::SameServer => "same_server",
             Reason::FlushUnconfirmed { .. } => "flush_unconfirmed",
             Reason::FlushConfirmedForAnother { .. } => "flush_confirmed_for_another",
+            Reason::TargetWritten { .. } => "target_written",
             Reason::PauseZero => "max_pause_zero",
             Reason::NoWayBack(_) => "no_way_back",
             Reason::NotPrepared(_) => "sessions_not_prepared",
@@ -174,6 +190,10 @@ impl Reason {
             Reason::NotTurned(_) => "not_turned",
             Reason::CalledOff => "called_off",
             Reason::LinkNotEnded(_) => "link_not_ended",
+            Reason::HeldAtTheFence(_) => "held_at_the_fence",
+            Reason::WrittenPast(_) => "written_past",
+            Reason::OthersUnknown(_) => "others_unknown",
+            Reason::NotHandedBack(_) => "not_handed_back",
             Reason::ShuttingDown => "shutting_down",
         }
     }
@@ -289,6 +309,11 @@ impl fmt::Display for Reason {
                     "flushing was confirmed for {typed}, but the target is {name}: type its name"
                 )
             }
+            Reason::TargetWritten { name, by } => write!(
+                f,
+                "the target {name} is being written to ({by}), and the migration would delete that: end those writers, \
+                 or choose another target"
+            ),
             Reason::PauseZero => write!(f, "max_pause must be longer than nothing"),
             Reason::NoWayBack(why) => write!(f, "there is no way back: {why}"),
             Reason::NotPrepared(text) => write!(f, "a session cannot be carried over: {text}"),
@@ -361,6 +386,21 @@ impl fmt::Display for Reason {
                     "the link may still stand: {text}: end it by hand on the side that follows (REPLICAOF NO ONE)"
                 )
             }
+            Reason::HeldAtTheFence(who) => write!(
+                f,
+                "past the proxy, the side that was left was being written to by {who}: the fence held them, and what they \
+                 write there from now on is refused or lost: point them at the proxy"
+            ),
+            Reason::WrittenPast(what) => write!(
+                f,
+                "past the proxy, the side that was left was written to while it was left, and it could not be fenced: \
+                 {what}: that may be missing on the other side: compare (`verify`), and point them at the proxy"
+            ),
+            Reason::OthersUnknown(text) => write!(
+                f,
+                "whether anybody wrote past the proxy could not be found out: {text}: compare (`verify`)"
+            ),
+            Reason::NotHandedBack(text) => write!(f, "{text}: set it by hand"),
             Reason::ShuttingDown => write!(f, "the proxy is shutting down"),
         }
     }

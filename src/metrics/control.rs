@@ -34,6 +34,17 @@ pub const LINK_PHASES: [&str; 6] = [
     "unknown",
 ];
 
+/// What a person must look at; the values of `alarm{alarm}`.
+pub const ALARMS: [&str; 7] = [
+    "way_back_unconfirmed",
+    "way_back_broken",
+    "way_back_lost",
+    "target_follows_source",
+    "old_source_written",
+    "detach_in_doubt",
+    "journal_failed",
+];
+
 /// The control side's present values, stated as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControlValues {
@@ -49,6 +60,8 @@ pub struct ControlValues {
     pub lag: Option<Duration>,
     /// How often the link has begun its full copy anew.
     pub resyncs: u64,
+    /// Which of [`ALARMS`] are raised, in their order.
+    pub alarms: [bool; ALARMS.len()],
     /// Pause of the writes in the newest cutover that ended.
     pub write_pause: Option<Duration>,
     /// Pause of the reads in it.
@@ -78,6 +91,7 @@ impl ControlMetrics {
             lag_bytes: None,
             lag: None,
             resyncs: 0,
+            alarms: [false; ALARMS.len()],
             write_pause: None,
             read_pause: None,
         };

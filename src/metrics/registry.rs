@@ -162,7 +162,7 @@ impl Timings {
 mod tests {
     use super::*;
     use crate::metrics::{
-        ClassLabel, ClientError, ControlValues, CutoverOutcome, Direction, UpstreamError,
+        ALARMS, ClassLabel, ClientError, ControlValues, CutoverOutcome, Direction, UpstreamError,
     };
     use crate::terms::ListenerId;
 
@@ -305,6 +305,7 @@ mod tests {
             lag_bytes: Some(17),
             lag: Some(Duration::from_millis(250)),
             resyncs: 2,
+            alarms: [false; ALARMS.len()],
             write_pause: Some(Duration::from_millis(8)),
             read_pause: Some(Duration::ZERO),
         });

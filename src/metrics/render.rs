@@ -5,7 +5,7 @@ use prometheus::proto::{
     Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
 };
 
-use super::control::{LINK_PHASES, PHASES, Stated};
+use super::control::{ALARMS, LINK_PHASES, PHASES, Stated};
 use super::histogram::Totals;
 use super::labels::{ClassLabel, ClientError, CutoverOutcome, Direction, UpstreamError};
 use super::registry::Registry;
@@ -187,6 +187,15 @@ fn control(stated: &Stated) -> Vec<MetricFamily> {
             "handover_link_resyncs_total",
             "Times the link has begun its full copy anew.",
             [counter(&[], values.resyncs)],
+        ),
+        gauges(
+            "handover_alarm",
+            "1 for each alarm that is raised: a person must look at it.",
+            ALARMS
+                .iter()
+                .zip(values.alarms)
+                .map(|(&name, raised)| gauge(&[("alarm", name)], flag(raised)))
+                .collect::<Vec<_>>(),
         ),
         gauges(
             "handover_active_side",

@@ -7,7 +7,7 @@ use super::*;
 use crate::terms::{ListenerId, Side};
 
 /// The names that users' dashboards and alerts depend on.
-const INTERFACE: [&str; 20] = [
+const INTERFACE: [&str; 21] = [
     "handover_requests_total",
     "handover_refused_writes_total",
     "handover_held_requests",
@@ -22,6 +22,7 @@ const INTERFACE: [&str; 20] = [
     "handover_link_lag_seconds",
     "handover_link_phase",
     "handover_link_resyncs_total",
+    "handover_alarm",
     "handover_active_side",
     "handover_phase",
     "handover_cutover_total",
@@ -56,6 +57,7 @@ fn full_scrape() -> String {
         lag_bytes: Some(0),
         lag: Some(Duration::ZERO),
         resyncs: 0,
+        alarms: [false; ALARMS.len()],
         write_pause: Some(Duration::ZERO),
         read_pause: Some(Duration::ZERO),
     });

@@ -103,7 +103,7 @@ impl Admin {
     }
 
     /// Waits until a status satisfies `condition`, fails the test with the last one.
-    pub fn wait_for(&self, what: &str, condition: impl Fn(&Value) -> bool) {
+    pub fn wait_for(&self, what: &str, mut condition: impl FnMut(&Value) -> bool) {
         let mut last = Value::Null;
         let came = eventually(LIMIT, || {
             last = self.status();

@@ -2,8 +2,9 @@
 
 mod asking;
 mod telling;
+mod watching;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tracing::error;
 
 use self::asking::{Asker, Check};
+use self::watching::Watch;
 use super::failpoint;
 use super::gate_hands::{Awaiting, GateHands};
 use super::handle::Command;
@@ -20,9 +22,10 @@ use super::status::{LinkStatus, Notice, Outcome, Status};
 use super::timeline::Timeline;
 use crate::cutover::action::{Action, Alarm};
 use crate::cutover::event::{Event, Fact, Request};
-use crate::cutover::journal::{Journal, Resumed};
+use crate::cutover::journal::{Journal, Record, Resumed};
 use crate::cutover::readiness::History;
-use crate::cutover::state::{Aborting, Arming, State};
+use crate::cutover::reason::Reason;
+use crate::cutover::state::{Aborting, Arming, Committed, State};
 use crate::cutover::step::{start, step};
 use crate::cutover::{Bounds, Millis};
 use crate::gate::Gate;
@@ -85,7 +88,12 @@ pub(super) struct Desk {
     last_attempt: Option<Millis>,
     /// The number of the newest attempt.
     last_number: u64,
-    alarms: BTreeSet<Alarm>,
+    /// What a person must look at, with what was seen.
+    alarms: BTreeMap<Alarm, String>,
+    /// What else people should know of the attempt that is under way.
+    remarks: Vec<Reason>,
+    /// What the two sides show after the commit.
+    watch: Watch,
     /// Whether `auto` still holds: an operator who stops or takes back a cutover does not want the next one by itself.
     auto: Auto,
     /// Who made the request that is being decided.
@@ -125,6 +133,7 @@ impl Desk {
             link: LinkStatus::new(duties.driver, None),
             last_cutover: None,
             alarms: vec![],
+            raised: vec![],
         };
         let mut desk = Desk {
             state,
@@ -150,7 +159,9 @@ impl Desk {
             last_cutover: None,
             last_attempt: None,
             last_number: duties.resumed.last_number,
-            alarms: BTreeSet::new(),
+            alarms: BTreeMap::new(),
+            remarks: vec![],
+            watch: Watch::default(),
             auto,
             asking: None,
             waiting: vec![],
@@ -231,6 +242,7 @@ impl Desk {
             }
             Action::ArmSessions(number) => {
                 self.last_number = number;
+                self.remarks.clear();
                 self.timeline = Some(Timeline::new());
                 self.gate.arm(number);
             }
@@ -256,7 +268,13 @@ impl Desk {
                 number,
                 direction: Direction { from },
             }),
-            Action::FlushJournal(record) => self.journal.append(record),
+            Action::FlushJournal(record) => {
+                if record == Record::Finalized {
+                    // Nothing is to follow anything any more, whether or not a link had to be ended for it.
+                    self.order(Order::HandBack);
+                }
+                self.journal.append(record);
+            }
             Action::CommitGate(number) => {
                 if !self.gate.commit() {
                     error!(number, "the gate was not closed at the commit");
@@ -285,7 +303,7 @@ impl Desk {
             }
             Action::Accept => self.accept(),
             Action::Conclude(conclusion) => self.conclude(conclusion),
-            Action::Raise(alarm) => self.raise(alarm),
+            Action::Raise(alarm) => self.raise(alarm, self.watch.detail_of(alarm)),
             Action::Clear(alarm) => self.clear(alarm),
         }
     }
@@ -306,20 +324,20 @@ impl Desk {
         match answer {
             Answer::Event(event) => self.process(event),
             Answer::Checked(checked) => self.checked(checked),
-            Answer::Report {
-                direction: Direction { from },
-                report,
-            } => {
-                self.looks = self.looks.saturating_sub(1);
-                let at = Millis::from(report.at.saturating_duration_since(self.started));
-                let bounds = *self.bounds.borrow();
-                let look =
-                    self.histories[from.index()].record(&report, at, &bounds, self.abilities);
-                self.reports[from.index()] = Some(report);
-                self.process(Event::LinkReported { from, look });
-                self.cut_over_by_itself(&bounds);
-            }
+            Answer::Report { direction, report } => self.reported(direction, report),
+            Answer::Watched { direction, watched } => self.watched(direction, watched),
+            Answer::Remark(remark) => self.remark(remark),
         }
+    }
+
+    fn reported(&mut self, Direction { from }: Direction, report: Report) {
+        self.looks = self.looks.saturating_sub(1);
+        let at = Millis::from(report.at.saturating_duration_since(self.started));
+        let bounds = *self.bounds.borrow();
+        let look = self.histories[from.index()].record(&report, at, &bounds, self.abilities);
+        self.reports[from.index()] = Some(report);
+        self.process(Event::LinkReported { from, look });
+        self.cut_over_by_itself(&bounds);
     }
 
     /// When there is something to do though nothing happens.
@@ -352,7 +370,13 @@ impl Desk {
                 LOOK_EVERY
             };
         self.looks += 1;
-        self.order(Order::Observe(Direction { from }));
+        let direction = Direction { from };
+        let ended = matches!(self.state, State::Committed(Committed::Settled(_)));
+        self.order(if ended && from == Side::Source {
+            Order::Watch(direction)
+        } else {
+            Order::Observe(direction)
+        });
     }
 
     fn order(&self, order: Order) {

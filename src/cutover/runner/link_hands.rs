@@ -7,12 +7,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::super::event::{Event, Fact};
 use super::super::plan::LinkStep;
+use super::super::reason::Reason;
 use super::port::Replication;
 use crate::link::preflight::Finding;
-use crate::link::{CaughtUp, Direction, Error, Position, Report};
+use crate::link::{CaughtUp, Direction, Error, Position, Report, Watched};
 use crate::terms::Side;
 
 /// Orders that may wait. The state machine has a handful outstanding at most, and looks and checks are ordered one at a
@@ -22,6 +24,10 @@ pub(super) const ORDERS_MAX: usize = 32;
 /// A fence outlasts the pause that is left by this much: long enough that it never ends before the pause does, short
 /// enough that a writer which bypasses the proxy is not kept waiting if this process dies.
 const FENCE_MARGIN: Duration = Duration::from_millis(500);
+
+/// How long a look for writers that bypass the proxy may take, inside the pause: several round trips over a long way. What
+/// has not been found out by then holds nobody up.
+const OTHERS_LIMIT: Duration = Duration::from_millis(100);
 
 /// Polls that follow each other without a wait; each is a round trip. The runtime's timer cannot wait for less than a
 /// millisecond, which is longer than most catch-ups take.
@@ -38,6 +44,10 @@ pub(super) enum Order {
     GiveUp,
     /// Look at the link.
     Observe(Direction),
+    /// Look at the two sides after the end of the link.
+    Watch(Direction),
+    /// Set back what was set on the databases for the replication.
+    HandBack,
     /// Find out what is against a migration or an attempt.
     Check {
         /// Connections that the proxy will open on the filled side.
@@ -83,6 +93,15 @@ pub(super) enum Answer {
         direction: Direction,
         report: Report,
     },
+    /// A look after the end of the link.
+    Watched {
+        /// The direction that has ended.
+        direction: Direction,
+        /// What was seen.
+        watched: Watched,
+    },
+    /// Something that changes nothing and that people should know.
+    Remark(Reason),
     /// A check.
     Checked(Checked),
 }
@@ -97,14 +116,16 @@ pub(super) struct Checked {
 }
 
 /// What a migration would replace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     /// It is the source itself.
     IsSource,
-    /// Nothing.
+    /// Nothing: there is none, or this link replaces none.
     Empty,
     /// Data.
     HoldsData,
+    /// What somebody writes there now, whether or not there was data; for people.
+    ReceivesWrites(String),
 }
 
 /// The link and what the present attempt needs to remember of it.
@@ -144,7 +165,7 @@ impl<L: Replication> LinkHands<L> {
             tokio::select! {
                 biased;
                 () = given_up(orders, &mut waiting) => {}
-                answer = carry_out(link, sampled, run, order) => {
+                answer = carry_out(link, sampled, run, order, answers) => {
                     if let Some(answer) = answer && answers.send(answer).await.is_err() {
                         return;
                     }
@@ -176,22 +197,42 @@ async fn carry_out<L: Replication>(
     sampled: &mut Option<Position>,
     run: &str,
     order: Order,
+    answers: &mpsc::Sender<Answer>,
 ) -> Option<Answer> {
+    // Nobody waits for a remark: one for which there is no room is not worth the time of a pause.
+    let remark = |remark: Option<Reason>| {
+        if let Some(remark) = remark {
+            let _ = answers.try_send(Answer::Remark(remark));
+        }
+    };
     let event = match order {
         Order::GiveUp => return None,
         Order::Observe(direction) => {
             let report = link.observe(direction).await;
             return Some(Answer::Report { direction, report });
         }
+        Order::Watch(direction) => {
+            let watched = link.watch(direction).await;
+            return Some(Answer::Watched { direction, watched });
+        }
+        Order::HandBack => {
+            remark(hand_back(link).await);
+            return None;
+        }
         Order::Check { sessions, scope } => {
             return Some(Answer::Checked(check(link, sessions, scope).await));
         }
+        // What something else replicates, something else has begun to.
+        Order::Prepare if !link.abilities().prepare => Event::LinkPrepared,
         Order::Prepare => match link.prepare(Direction::FORWARD).await {
             Ok(()) => Event::LinkPrepared,
             Err(error) => Event::LinkPrepareFailed(error.to_string()),
         },
         Order::End(direction) => match link.detach(direction).await {
-            Ok(()) => Event::LinkEnded,
+            Ok(()) => {
+                remark(hand_back(link).await);
+                Event::LinkEnded
+            }
             Err(error) => Event::LinkEndFailed(error.to_string()),
         },
         Order::Step {
@@ -202,10 +243,17 @@ async fn carry_out<L: Replication>(
         } => {
             let marker = format!("{run}:{number}");
             let taken = take(link, sampled, direction, step, left, &marker).await;
+            if step == LinkStep::WriteMarker && taken.is_ok() && !link.abilities().fence {
+                // Without it, nothing is known at the end of the link, and said so then.
+                let _ = link.begin_counting(direction.from).await;
+            }
             Event::Happened(number, taken.unwrap_or_else(Fact::LinkStepFailed))
         }
         Order::Detach { number, direction } => match link.detach(direction).await {
-            Ok(()) => Event::Happened(number, Fact::Detached),
+            Ok(()) => {
+                remark(look_for_others(link, direction).await);
+                Event::Happened(number, Fact::Detached)
+            }
             Err(error) => Event::Happened(number, Fact::DetachFailed(error.to_string())),
         },
         Order::Reverse { number, direction } => match link.reverse(direction).await {
@@ -237,9 +285,38 @@ async fn check<L: Replication>(link: &mut L, sessions: u64, scope: Scope) -> Che
     Checked { findings, target }
 }
 
+/// After the end of the link: whether writers that bypass the proxy have shown themselves since its side was left. Where
+/// that side is fenced, the fence holds them, and nothing of the proxy blocks there any more. Where it is not, what they
+/// wrote since the marker may not have arrived.
+async fn look_for_others<L: Replication>(link: &mut L, direction: Direction) -> Option<Reason> {
+    if link.abilities().fence {
+        // One that cannot be asked is not being written to by anybody.
+        let held = timeout(OTHERS_LIMIT, link.held_back(direction)).await;
+        return Reason::HeldAtTheFence(held.ok()?.ok()??).into();
+    }
+    match timeout(OTHERS_LIMIT, link.counted(direction.from)).await {
+        Ok(Ok(written)) => written.map(Reason::WrittenPast),
+        Ok(Err(error)) => Some(Reason::OthersUnknown(error.to_string())),
+        Err(_) => Some(Reason::OthersUnknown(format!(
+            "no answer within {OTHERS_LIMIT:?}"
+        ))),
+    }
+}
+
+async fn hand_back<L: Replication>(link: &mut L) -> Option<Reason> {
+    let failed = link.hand_back().await.err()?;
+    Some(Reason::NotHandedBack(failed.to_string()))
+}
+
 async fn look_at_target<L: Replication>(link: &mut L) -> Result<Target, Error> {
     if link.same_server().await? {
         return Ok(Target::IsSource);
+    }
+    if !link.abilities().prepare {
+        return Ok(Target::Empty);
+    }
+    if let Some(written) = link.receives_writes(Side::Target).await? {
+        return Ok(Target::ReceivesWrites(written));
     }
     let empty = link.is_empty(Side::Target).await?;
     Ok(if empty {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::link::preflight::{self, Finding};
-use crate::link::{Abilities, CaughtUp, Direction, Error, Link, Position, Report};
+use crate::link::{Abilities, CaughtUp, Direction, Error, Link, Position, Report, Watched};
 use crate::terms::Side;
 
 /// A link, as the runner uses it. The methods are those of [`Link`]; each may be dropped half-way.
@@ -41,6 +41,19 @@ pub trait Replication: Send {
         direction: Direction,
         value: &str,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn held_back(
+        &mut self,
+        direction: Direction,
+    ) -> impl Future<Output = Result<Option<String>, Error>> + Send;
+    fn begin_counting(&mut self, side: Side) -> impl Future<Output = Result<(), Error>> + Send;
+    fn counted(&mut self, side: Side)
+    -> impl Future<Output = Result<Option<String>, Error>> + Send;
+    fn receives_writes(
+        &mut self,
+        side: Side,
+    ) -> impl Future<Output = Result<Option<String>, Error>> + Send;
+    fn watch(&mut self, direction: Direction) -> impl Future<Output = Watched> + Send;
+    fn hand_back(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
     fn is_empty(&mut self, side: Side) -> impl Future<Output = Result<bool, Error>> + Send;
     fn same_server(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
     fn preflight(
@@ -101,6 +114,30 @@ impl Replication for Link {
 
     async fn marker_seen(&mut self, direction: Direction, value: &str) -> Result<bool, Error> {
         Link::marker_seen(self, direction, value).await
+    }
+
+    async fn held_back(&mut self, direction: Direction) -> Result<Option<String>, Error> {
+        Link::held_back(self, direction).await
+    }
+
+    async fn begin_counting(&mut self, side: Side) -> Result<(), Error> {
+        Link::begin_counting(self, side).await
+    }
+
+    async fn counted(&mut self, side: Side) -> Result<Option<String>, Error> {
+        Link::counted(self, side).await
+    }
+
+    async fn receives_writes(&mut self, side: Side) -> Result<Option<String>, Error> {
+        Link::receives_writes(self, side).await
+    }
+
+    async fn watch(&mut self, direction: Direction) -> Watched {
+        Link::watch(self, direction).await
+    }
+
+    async fn hand_back(&mut self) -> Result<(), Error> {
+        Link::hand_back(self).await
     }
 
     async fn is_empty(&mut self, side: Side) -> Result<bool, Error> {

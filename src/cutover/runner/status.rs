@@ -31,6 +31,9 @@ pub struct Status {
     pub last_cutover: Option<Outcome>,
     /// What a person must look at.
     pub alarms: Vec<String>,
+    /// The same for programs.
+    #[serde(skip)]
+    pub raised: Vec<Alarm>,
 }
 
 /// The newest look at the link.
@@ -83,7 +86,7 @@ pub struct StepTime {
 pub struct Notice {
     /// When, in milliseconds since 1970.
     pub at_unix_ms: u64,
-    /// `phase`, `step`, `alarm`, `alarm_cleared` or `outcome`.
+    /// `phase`, `step`, `alarm`, `alarm_cleared`, `warning` or `outcome`.
     pub kind: &'static str,
     /// What.
     pub text: String,
@@ -170,7 +173,12 @@ impl From<&Reason> for RefusalKind {
             | Reason::ReversalUnconfirmed(_)
             | Reason::NotTurned(_)
             | Reason::CalledOff
-            | Reason::LinkNotEnded(_) => RefusalKind::NotReady,
+            | Reason::LinkNotEnded(_)
+            | Reason::TargetWritten { .. }
+            | Reason::HeldAtTheFence(_)
+            | Reason::WrittenPast(_)
+            | Reason::OthersUnknown(_)
+            | Reason::NotHandedBack(_) => RefusalKind::NotReady,
         }
     }
 }
@@ -225,10 +233,12 @@ pub(super) fn texts(reasons: &[Reason]) -> Vec<String> {
     reasons.iter().map(ToString::to_string).collect()
 }
 
-/// Alarms as people read them, each behind its word for programs.
-pub(super) fn alarm_texts<'a>(alarms: impl IntoIterator<Item = &'a Alarm>) -> Vec<String> {
-    alarms
-        .into_iter()
-        .map(|alarm| format!("{}: {}", alarm.name(), alarm.text()))
-        .collect()
+/// An alarm as people read it, behind its word for programs; the detail is what was seen.
+pub(super) fn alarm_text(alarm: Alarm, detail: &str) -> String {
+    let (name, text) = (alarm.name(), alarm.text());
+    if detail.is_empty() {
+        format!("{name}: {text}")
+    } else {
+        format!("{name}: {text} ({detail})")
+    }
 }

@@ -1,6 +1,7 @@
 //! The runner against a real gate, a real journal and a link that misbehaves on demand.
 
 mod fake;
+mod others;
 
 use std::time::Duration;
 

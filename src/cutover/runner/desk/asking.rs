@@ -300,6 +300,7 @@ impl Desk {
         let name = || self.target_name.clone();
         match (target, confirmed) {
             (Target::IsSource, _) => Some(Reason::SameServer),
+            (Target::ReceivesWrites(by), _) => Some(Reason::TargetWritten { name: name(), by }),
             (Target::HoldsData, None) => Some(Reason::FlushUnconfirmed { name: name() }),
             (Target::Empty | Target::HoldsData, Some(typed)) if typed != self.target_name => {
                 Some(Reason::FlushConfirmedForAnother {

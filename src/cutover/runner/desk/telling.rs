@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::{info, warn};
 
-use super::super::status::{LinkStatus, Notice, Outcome, Status, alarm_texts, outcome_name, texts};
+use super::super::status::{LinkStatus, Notice, Outcome, Status, alarm_text, outcome_name, texts};
 use super::{Auto, Desk};
 use crate::cutover::action::{Alarm, Conclusion, Ending};
 use crate::cutover::event::Event;
@@ -14,10 +14,11 @@ use crate::terms::Side;
 impl Desk {
     pub(super) fn conclude(&mut self, Conclusion { ending, reasons }: Conclusion) {
         self.follow_step(None);
+        let told = [reasons.clone(), std::mem::take(&mut self.remarks)].concat();
         let outcome = match self.timeline.take() {
             Some(timeline) => {
                 self.last_attempt = Some(self.now());
-                let outcome = timeline.finish(ending, texts(&reasons), Instant::now());
+                let outcome = timeline.finish(ending, texts(&told), Instant::now());
                 if ending != Ending::Refused {
                     self.last_cutover = Some(outcome.clone());
                 }
@@ -30,7 +31,7 @@ impl Desk {
         }
         let because = outcome.reasons.join("; ");
         match ending {
-            Ending::Committed | Ending::RolledBack | Ending::Finalized if reasons.is_empty() => {
+            Ending::Committed | Ending::RolledBack | Ending::Finalized if because.is_empty() => {
                 info!(
                     write_pause_ms = outcome.write_pause_ms,
                     "{}", outcome.outcome
@@ -60,15 +61,26 @@ impl Desk {
         }
     }
 
-    pub(super) fn raise(&mut self, alarm: Alarm) {
-        if self.alarms.insert(alarm) {
-            warn!("{}: {}", alarm.name(), alarm.text());
-            self.notice("alarm", format!("{}: {}", alarm.name(), alarm.text()));
+    /// Told once, until it is cleared; the status has the newest detail.
+    pub(super) fn raise(&mut self, alarm: Alarm, detail: String) {
+        let text = alarm_text(alarm, &detail);
+        if self.alarms.insert(alarm, detail).is_none() {
+            warn!("{text}");
+            self.notice("alarm", text);
+        }
+    }
+
+    /// Changes nothing; the outcome of the attempt that is under way has it too.
+    pub(super) fn remark(&mut self, remark: Reason) {
+        warn!("{remark}");
+        self.notice("warning", remark.to_string());
+        if self.timeline.is_some() {
+            self.remarks.push(remark);
         }
     }
 
     pub(super) fn clear(&mut self, alarm: Alarm) {
-        if self.alarms.remove(&alarm) {
+        if self.alarms.remove(&alarm).is_some() {
             info!("{}: no more", alarm.name());
             self.notice("alarm_cleared", alarm.name().to_owned());
         }
@@ -79,7 +91,7 @@ impl Desk {
         match event {
             Event::JournalFailed { text, .. } => {
                 warn!("{text}");
-                self.raise(Alarm::JournalFailed);
+                self.raise(Alarm::JournalFailed, String::new());
             }
             Event::JournalFlushed(_) => self.clear(Alarm::JournalFailed),
             Event::Asked(_)
@@ -98,6 +110,7 @@ impl Desk {
     /// Tells of what an event has changed.
     pub(super) fn follow(&mut self, phase_before: &'static str) {
         self.follow_step(self.state.step());
+        self.end_watch();
         let phase = self.state.phase();
         if phase != phase_before {
             info!("{phase}");
@@ -144,7 +157,12 @@ impl Desk {
             reasons: texts(&ready),
             link: LinkStatus::new(self.driver, self.reports[active.index()].as_ref()),
             last_cutover: self.last_cutover.clone(),
-            alarms: alarm_texts(&self.alarms),
+            alarms: self
+                .alarms
+                .iter()
+                .map(|(alarm, detail)| alarm_text(*alarm, detail))
+                .collect(),
+            raised: self.alarms.keys().copied().collect(),
         });
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::cutover::runner::Replication;
 use crate::link::preflight::{Finding, Level};
 use crate::link::{
-    Abilities, CaughtUp, Direction, Error, Generation, Phase, Position, Report, ShardPosition,
+    Abilities, CaughtUp, Direction, Error, Generation, LeftSide, Phase, Position, Report,
+    ShardPosition, Watched,
 };
 use crate::terms::{Lag, ReplOffset, Side};
 
@@ -17,6 +18,12 @@ pub(super) struct Script {
     pub(super) copied: Option<Side>,
     /// Whether the target holds data.
     pub(super) target_holds_data: bool,
+    /// Who writes to the target.
+    pub(super) target_written: Option<&'static str>,
+    /// Whom the fence holds.
+    pub(super) held_back: Option<&'static str>,
+    /// What the side that was left shows.
+    pub(super) left: Option<LeftSide>,
     /// Whether both are one server.
     pub(super) same_server: bool,
     /// The request that never comes back.
@@ -148,6 +155,34 @@ impl Replication for FakeLink {
     async fn marker_seen(&mut self, _: Direction, _: &str) -> Result<bool, Error> {
         self.called("marker_seen").await?;
         Ok(true)
+    }
+
+    async fn held_back(&mut self, _: Direction) -> Result<Option<String>, Error> {
+        Ok(self.script(|script| script.held_back.map(str::to_owned)))
+    }
+
+    async fn begin_counting(&mut self, _: Side) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn counted(&mut self, _: Side) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    async fn receives_writes(&mut self, _: Side) -> Result<Option<String>, Error> {
+        Ok(self.script(|script| script.target_written.map(str::to_owned)))
+    }
+
+    async fn watch(&mut self, direction: Direction) -> Watched {
+        Watched {
+            again: self.observe(direction).await,
+            follows: None,
+            left: self.script(|script| script.left.clone().unwrap_or(LeftSide::Closed)),
+        }
+    }
+
+    async fn hand_back(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 
     async fn is_empty(&mut self, _: Side) -> Result<bool, Error> {
