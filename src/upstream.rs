@@ -10,6 +10,7 @@ mod open;
 mod own;
 mod pipeline;
 mod reader;
+mod scratch;
 mod server;
 mod sink;
 
@@ -17,5 +18,6 @@ pub use lane::{Lane, LaneKey, LaneState, Lanes};
 pub use open::{OpenError, Opened, Setup, open};
 pub use own::{Mine, Own};
 pub use pipeline::Pipeline;
+pub use scratch::Scratch;
 pub use server::Server;
-pub use sink::{Loss, Mode, Scratch, Sink, Times};
+pub use sink::{Loss, Mode, Sink, Times};

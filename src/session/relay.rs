@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::time::{Sleep, sleep};
 
 use super::blocking::Blocked;
@@ -20,6 +20,7 @@ use super::frames::Frames;
 use super::identity::Change;
 use super::private::Sides;
 use super::reply::{Client, Event};
+use super::route::Place;
 use super::second_side::Second;
 use super::ticket::{Handling, Purpose, Shown};
 use super::transaction::Transaction;
@@ -29,7 +30,7 @@ use super::{Auth, ListenerSettings};
 use crate::metrics::{ClientError, Gauge};
 use crate::resp::request::{self, ProtocolError};
 use crate::terms::Side;
-use crate::upstream::Loss;
+use crate::upstream::{Loss, Pipeline};
 
 /// One client connection. What few sessions need, or for a moment only, is boxed: most of them are idle, and many.
 pub(super) struct Session {
@@ -38,7 +39,10 @@ pub(super) struct Session {
     pub(super) client: Rc<Client>,
     scanner: request::Scanner,
     /// What was read and not yet sent on: the beginning of a request, or everything behind a parked one.
-    inbox: BytesMut,
+    pub(super) inbox: BytesMut,
+    /// A large request in the inbox that was sent on without being copied: where to, and how long it is. The inbox gives
+    /// its own bytes once nobody looks at them any more.
+    pub(super) handed_over: Option<(Rc<Pipeline<Client>>, usize)>,
     /// When the newest bytes were read.
     pub(super) read_at: Instant,
     pub(super) who: Who,
@@ -125,6 +129,7 @@ impl Session {
             client,
             scanner: request::Scanner::default(),
             inbox: BytesMut::new(),
+            handed_over: None,
             read_at: Instant::now(),
             who,
             sides: Sides::default(),
@@ -199,15 +204,13 @@ impl Session {
             };
             self.read_at = Instant::now();
             let used = if self.park.is_none() {
-                self.pump(&reading[..length])?
+                self.pump(&reading[..length], Place::Elsewhere)?
             } else {
                 0
             };
             self.inbox.extend_from_slice(&reading[used..length]);
         } else {
-            if self.inbox.capacity() - self.inbox.len() < READ_BYTES_MIN {
-                self.inbox.reserve(READ_BYTES_MIN);
-            }
+            self.make_room();
             match self.client.stream().try_read_buf(&mut self.inbox) {
                 Ok(0) => return Err(End::Client),
                 Ok(_) => {}
@@ -223,6 +226,22 @@ impl Session {
             return Err(End::Protocol(TOO_LARGE.to_vec()));
         }
         Ok(())
+    }
+
+    /// Room for one more read, in a large buffer that is at hand where the inbox is to become large.
+    fn make_room(&mut self) {
+        let length = self.inbox.len();
+        if self.inbox.capacity() - length >= READ_BYTES_MIN {
+            return;
+        }
+        if length >= LARGE_INBOX_BYTES
+            && let Some(mut large) = self.worker.scratch.large(length + READ_BYTES_MIN)
+        {
+            large.extend_from_slice(&self.inbox);
+            self.inbox = large;
+        } else {
+            self.inbox.reserve(READ_BYTES_MIN);
+        }
     }
 
     /// Something changed: look at it, and try again what waits.
@@ -253,21 +272,6 @@ impl Session {
             }
             None => self.pump_inbox(),
         }
-    }
-
-    fn pump_inbox(&mut self) -> Result<(), End> {
-        if self.inbox.is_empty() {
-            return Ok(());
-        }
-        let mut inbox = std::mem::take(&mut self.inbox);
-        let used = self.pump(&inbox);
-        if let Ok(used) = used {
-            inbox.advance(used);
-            if !inbox.is_empty() {
-                self.inbox = inbox;
-            }
-        }
-        used.map(|_| ())
     }
 
     /// The next whole request of `input`, if it is all there.
@@ -418,6 +422,8 @@ impl Session {
 
 /// What a request is told that does not end.
 const TOO_LARGE: &[u8] = b"-ERR handover: a request is too large; limit request_bytes\r\n";
+/// An inbox with this much of one request in it is to become large.
+const LARGE_INBOX_BYTES: usize = 64 << 10;
 /// Room for one read when a request has only begun to arrive.
 const READ_BYTES_MIN: usize = 16 << 10;
 /// A session that waits at the database, and is not read because it has sent enough, is looked at so often whether its

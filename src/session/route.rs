@@ -37,6 +37,17 @@ pub(super) struct Asked<'a> {
     pub(super) verdict: Verdict<'a>,
     /// What was read behind it.
     pub(super) behind: &'a [u8],
+    /// Where its bytes lie.
+    pub(super) place: Place,
+}
+
+/// Where the bytes of a request lie while it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the session's inbox.
+    Inbox,
+    /// In the buffer that all sessions are read into, or in one that was made for it.
+    Elsewhere,
 }
 
 impl<'a> Asked<'a> {
@@ -115,8 +126,27 @@ impl Session {
         };
         self.note_script(&asked.request, asked.verdict.effect);
         self.count(side, asked.verdict.class);
-        self.append(&pipeline, asked.frame(), handling, Some(permit));
+        self.append_or_hand_over(&pipeline, asked, handling, permit);
         Ok(Step::Done)
+    }
+
+    /// Appends one request; a large one as it lies in the inbox, which gives it away as soon as nobody looks at it.
+    fn append_or_hand_over(
+        &mut self,
+        pipeline: &Rc<Pipeline<Client>>,
+        asked: Asked<'_>,
+        handling: Handling,
+        permit: Permit,
+    ) {
+        let length = asked.frame().len();
+        let alone =
+            pipeline.unsent_bytes() == 0 && !self.frames.is_on_connection(pipeline.number());
+        if asked.place == Place::Inbox && length >= HANDED_OVER_BYTES && alone {
+            self.append(pipeline, &[], handling, Some(permit));
+            self.handed_over = Some((Rc::clone(pipeline), length));
+        } else {
+            self.append(pipeline, asked.frame(), handling, Some(permit));
+        }
     }
 
     /// Whatever connection the session has on `side`, with room for one more request; or what becomes of the request
@@ -297,12 +327,7 @@ impl Session {
             Got::None(reply) => return Ok(self.answer(&reply)),
         };
         self.count(side, asked.verdict.class);
-        self.append(
-            &pipeline,
-            asked.frame(),
-            Handling::Pass(Purpose::Borrowed),
-            Some(permit),
-        );
+        self.append_or_hand_over(&pipeline, asked, Handling::Pass(Purpose::Borrowed), permit);
         Ok(Step::DoneThenPark(Park::Reply))
     }
 
@@ -333,6 +358,8 @@ impl Session {
     }
 }
 
+/// From this size on a request's own buffer goes to the connection, instead of a copy.
+const HANDED_OVER_BYTES: usize = 64 << 10;
 /// What a write through a listener with `writes = "refuse"` is told.
 pub(super) const READONLY: &[u8] =
     b"-READONLY handover: this endpoint takes no writes until the migration's cutover has committed\r\n";

@@ -5,11 +5,13 @@
 
 use std::rc::Rc;
 
+use bytes::{Buf, BytesMut};
+
 use super::mute::Replies;
 use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
 use super::reply::Client;
-use super::route::{Asked, Step, intent};
+use super::route::{Asked, Place, Step, intent};
 use super::ticket::{Handling, Ticket};
 use crate::command::{Effect, Table, Verdict};
 use crate::gate::{Admission, Permit};
@@ -29,9 +31,38 @@ struct Run {
 }
 
 impl Session {
+    /// Looks at what was read before.
+    pub(super) fn pump_inbox(&mut self) -> Result<(), End> {
+        if self.inbox.is_empty() {
+            return Ok(());
+        }
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let outcome = self.pump_all(&mut inbox);
+        if outcome.is_ok() && !inbox.is_empty() {
+            self.inbox = inbox;
+        }
+        outcome
+    }
+
+    /// Looks at everything in `inbox`, which loses what was sent on.
+    fn pump_all(&mut self, inbox: &mut BytesMut) -> Result<(), End> {
+        loop {
+            let used = self.pump(inbox, Place::Inbox)?;
+            let Some((pipeline, length)) = self.handed_over.take() else {
+                inbox.advance(used);
+                return Ok(());
+            };
+            inbox.advance(used - length);
+            pipeline.append_taken(inbox.split_to(length));
+            if self.park.is_some() || inbox.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Sends on what is whole in `input`; gives how much of it is done with. What is left waits for more bytes, or is
     /// parked.
-    pub(super) fn pump(&mut self, input: &[u8]) -> Result<usize, End> {
+    pub(super) fn pump(&mut self, input: &[u8], place: Place) -> Result<usize, End> {
         let table = self.worker.table.load_full();
         let mut run: Option<Run> = None;
         let mut at = 0;
@@ -79,12 +110,18 @@ impl Session {
                         request,
                         verdict,
                         behind: &input[at + shape.length..],
+                        place,
                     })
                 }
                 Form::Loose | Form::Inline => self.handle_rewritten(&table, frame, &shape),
             };
             match step {
-                Ok(Step::Done) => at += shape.length,
+                Ok(Step::Done) => {
+                    at += shape.length;
+                    if self.handed_over.is_some() {
+                        break Ok(());
+                    }
+                }
                 Ok(Step::DoneWith(more)) => at += shape.length + more,
                 Ok(Step::DoneThenPark(park)) => {
                     self.park = Some(park);
@@ -214,6 +251,7 @@ impl Session {
                     request,
                     verdict,
                     behind: &[],
+                    place: Place::Elsewhere,
                 })
             }
             // Nothing but blanks: Redis answers nothing.

@@ -14,8 +14,9 @@ use rustc_hash::FxHashMap;
 
 use super::open::{OpenError, Opened, Setup, open};
 use super::pipeline::Pipeline;
+use super::scratch::Scratch;
 use super::server::Server;
-use super::sink::{Scratch, Sink};
+use super::sink::Sink;
 use crate::metrics::{Shard, UpstreamError};
 use crate::terms::Side;
 
@@ -187,6 +188,7 @@ impl<S: Sink> Lanes<S> {
             Ok(opened) => {
                 lane.relief.set(Relief::None);
                 let fresh = self.pipeline(lane.key.side, opened);
+                fresh.share();
                 stalled.set_aside();
                 lane.aside.borrow_mut().push(Rc::downgrade(&stalled));
                 *lane.state.borrow_mut() = Inner::Up(fresh);
@@ -215,6 +217,7 @@ impl<S: Sink> Lanes<S> {
         let lane = self.lane(key);
         let mut state = lane.state.borrow_mut();
         if pipeline.is_up() && matches!(&*state, Inner::Idle | Inner::Failed(..)) {
+            pipeline.share();
             *state = Inner::Up(pipeline);
         } else {
             drop(state);
@@ -265,8 +268,9 @@ impl<S: Sink> Lanes<S> {
         });
     }
 
-    /// Closes lanes that nobody holds, and forgets idle connections that are gone.
+    /// Closes lanes that nobody holds, forgets idle connections that are gone, and gives spare memory back.
     fn sweep(self: &Rc<Self>) {
+        self.scratch.forget();
         let mut kept_busy = false;
         self.by_key.borrow_mut().retain(|_, lane| {
             let used = Rc::strong_count(lane) > 1 || lane.is_busy();
@@ -303,7 +307,11 @@ impl<S: Sink> Lanes<S> {
     async fn connect(self: Rc<Self>, lane: Rc<Lane<S>>) {
         let outcome = self.open_with_retries(&lane.key).await;
         *lane.state.borrow_mut() = match outcome {
-            Ok(opened) => Inner::Up(self.pipeline(lane.key.side, opened)),
+            Ok(opened) => {
+                let pipeline = self.pipeline(lane.key.side, opened);
+                pipeline.share();
+                Inner::Up(pipeline)
+            }
             Err(error) => {
                 tracing::warn!(side = %lane.key.side, %error, "no connection; requests get an error until there is one");
                 Inner::Failed(error, Instant::now())
@@ -337,8 +345,9 @@ impl<S: Sink> Lanes<S> {
     fn pipeline(&self, side: Side, opened: Opened) -> Rc<Pipeline<S>> {
         let number = self.next_number.get();
         self.next_number.set(number + 1);
-        let pipeline = Pipeline::new(number, side, opened, Arc::clone(&self.metrics));
-        tokio::task::spawn_local(Rc::clone(&pipeline).drive(self.scratch.clone()));
+        let (scratch, metrics) = (self.scratch.clone(), Arc::clone(&self.metrics));
+        let pipeline = Pipeline::new(number, side, opened, scratch, metrics);
+        tokio::task::spawn_local(Rc::clone(&pipeline).drive());
         pipeline
     }
 }

@@ -20,7 +20,8 @@ use bytes::{Buf, BytesMut};
 use super::open::Opened;
 use super::own::Mine;
 use super::reader::Reader;
-use super::sink::{Loss, Mode, Scratch, Sink};
+use super::scratch::Scratch;
+use super::sink::{Loss, Mode, Sink};
 use crate::metrics::{Direction, Shard, UpstreamError};
 use crate::net::Stream;
 use crate::terms::Side;
@@ -39,11 +40,14 @@ pub struct Pipeline<S: Sink> {
     unauthenticated: Cell<bool>,
     stream: Stream,
     metrics: Arc<Shard>,
+    scratch: Scratch,
     /// Bytes not yet taken by the kernel.
     unsent: RefCell<BytesMut>,
     /// They were many: their buffer is given back when they have left. Its capacity does not tell, since it counts from
     /// what has left.
     swollen: Cell<bool>,
+    /// So many are not too many to keep the buffer.
+    kept_bytes: Cell<usize>,
     /// What the server owes, oldest first.
     owed: RefCell<VecDeque<Owed<S>>>,
     /// Replies outstanding, over all entries of `owed`.
@@ -84,7 +88,13 @@ enum State {
 
 impl<S: Sink> Pipeline<S> {
     /// A pipeline on an open connection; [`Pipeline::drive`] must be spawned for it.
-    pub fn new(number: u64, side: Side, opened: Opened, metrics: Arc<Shard>) -> Rc<Pipeline<S>> {
+    pub fn new(
+        number: u64,
+        side: Side,
+        opened: Opened,
+        scratch: Scratch,
+        metrics: Arc<Shard>,
+    ) -> Rc<Pipeline<S>> {
         let Opened {
             stream,
             client_id,
@@ -99,9 +109,11 @@ impl<S: Sink> Pipeline<S> {
             unauthenticated: Cell::new(unauthenticated),
             stream,
             metrics,
+            scratch,
             leaving: Cell::new(0),
             unsent: RefCell::default(),
             swollen: Cell::new(false),
+            kept_bytes: Cell::new(PRIVATE_BUFFER_BYTES),
             owed: RefCell::default(),
             outstanding: Cell::new(0),
             mode: RefCell::new(Mode::Replies),
@@ -176,9 +188,21 @@ impl<S: Sink> Pipeline<S> {
     pub fn append_unowed(&self, requests: &[u8]) {
         let mut unsent = self.unsent.borrow_mut();
         unsent.extend_from_slice(requests);
-        if unsent.len() > IDLE_BUFFER_BYTES_MAX {
+        if unsent.len() > self.kept_bytes.get() {
             self.swollen.set(true);
         }
+    }
+
+    /// As [`Pipeline::append_unowed`], without copying: for a request that was appended without its bytes just before.
+    pub fn append_taken(&self, requests: BytesMut) {
+        let empty = self.unsent.borrow().is_empty();
+        if empty {
+            *self.unsent.borrow_mut() = requests;
+            self.swollen.set(true);
+        } else {
+            self.append_unowed(&requests);
+        }
+        self.flush_later();
     }
 
     /// Writes what the kernel takes now; the rest leaves when it can. For a connection with one owner, at the end of
@@ -211,6 +235,11 @@ impl<S: Sink> Pipeline<S> {
         self.wake_driver();
     }
 
+    /// Many sessions share it from now on.
+    pub(super) fn share(&self) {
+        self.kept_bytes.set(LANE_BUFFER_BYTES);
+    }
+
     /// Leaves it to those who have something outstanding on it: they may append more, nobody else does.
     pub(super) fn set_aside(&self) {
         if self.state.get() == State::Up {
@@ -239,7 +268,7 @@ impl<S: Sink> Pipeline<S> {
     }
 
     /// Reads, hands on, writes, until the connection ends. Spawned once.
-    pub async fn drive(self: Rc<Self>, scratch: Scratch) {
+    pub async fn drive(self: Rc<Self>) {
         let mut reader = Reader::default();
         let loss = loop {
             match poll_fn(|cx| self.poll_turn(cx)).await {
@@ -247,7 +276,7 @@ impl<S: Sink> Pipeline<S> {
                 Ok(Turn::Retired) => break Loss::Retired,
                 Err(error) => break Loss::Failed(error.to_string()),
             }
-            if let Err(loss) = self.read_some(&mut reader, &scratch) {
+            if let Err(loss) = self.read_some(&mut reader) {
                 break loss;
             }
         };
@@ -272,7 +301,7 @@ impl<S: Sink> Pipeline<S> {
                 break;
             }
         }
-        if had > IDLE_BUFFER_BYTES_MAX && self.unsent_bytes() < had {
+        if had > PRIVATE_BUFFER_BYTES && self.unsent_bytes() < had {
             self.wake_waiting();
         }
         if matches!(self.state.get(), State::Retiring | State::Aside)
@@ -305,7 +334,7 @@ impl<S: Sink> Pipeline<S> {
             }
         }
         if self.swollen.take() {
-            *unsent = BytesMut::new();
+            self.scratch.keep(std::mem::take(&mut *unsent));
         } else {
             // Everything is sent: the next append starts at the front of the same allocation.
             unsent.clear();
@@ -326,8 +355,8 @@ impl<S: Sink> Pipeline<S> {
         }
     }
 
-    fn read_some(&self, reader: &mut Reader, scratch: &Scratch) -> Result<(), Loss> {
-        let mut buffer = scratch.borrow();
+    fn read_some(&self, reader: &mut Reader) -> Result<(), Loss> {
+        let mut buffer = self.scratch.borrow();
         let length = match self.stream.try_read(&mut buffer) {
             Ok(0) => return Err(Loss::Closed),
             Ok(length) => length,
@@ -388,8 +417,10 @@ impl<S: Sink> Pipeline<S> {
     }
 }
 
-/// A write buffer keeps at most this while nothing is to be sent; what a large request needed is given back.
-const IDLE_BUFFER_BYTES_MAX: usize = 64 << 10;
+/// What the write buffer of a connection of one session keeps while nothing is to be sent: there may be thousands.
+const PRIVATE_BUFFER_BYTES: usize = 64 << 10;
+/// The same of a lane, which has a batch of many sessions' requests in it all the time, and there are few lanes.
+const LANE_BUFFER_BYTES: usize = 1 << 20;
 
 enum Turn {
     Readable,

@@ -1,6 +1,5 @@
 //! What a connection and those it delivers to say to each other.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
@@ -100,33 +99,5 @@ impl<S> Clone for Mode<S> {
             Mode::Frames(owner) => Mode::Frames(Rc::clone(owner)),
             Mode::Bytes(owner) => Mode::Bytes(Rc::clone(owner)),
         }
-    }
-}
-
-/// A buffer for reading that all connections of a worker share: an idle connection holds none.
-#[derive(Debug, Clone)]
-pub struct Scratch(Rc<RefCell<Box<[u8]>>>);
-
-impl Scratch {
-    /// As large as a socket's buffer usually is; measured: larger ones gain nothing, smaller ones cost calls.
-    const BYTES: usize = 64 << 10;
-
-    /// A fresh one.
-    #[must_use]
-    pub fn new() -> Scratch {
-        Scratch(Rc::new(RefCell::new(
-            vec![0; Self::BYTES].into_boxed_slice(),
-        )))
-    }
-
-    /// Borrows it for one read. Invariant: nobody keeps the borrow across an await.
-    pub fn borrow(&self) -> std::cell::RefMut<'_, Box<[u8]>> {
-        self.0.borrow_mut()
-    }
-}
-
-impl Default for Scratch {
-    fn default() -> Scratch {
-        Scratch::new()
     }
 }
