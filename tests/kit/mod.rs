@@ -31,7 +31,7 @@ pub use admin::{Admin, Answer};
 pub use client::Client;
 pub use hazard::{Deed, Hazard, Road};
 pub use newer::newer_servers;
-pub use process::{Process, send_signal};
+pub use process::{Process, free_address, send_signal};
 pub use redis::{RedisOptions, RedisServer};
 pub use reply::Reply;
 pub use rustix::process::Signal;
