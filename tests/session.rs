@@ -316,3 +316,26 @@ fn a_lost_reply_closes_the_session_that_waited_for_it_and_no_other() {
     source.restart();
     assert_eq!(idle.call(&["GET", "k"]), Reply::Null);
 }
+
+#[test]
+fn the_last_replies_arrive_whatever_else_the_client_has_sent() {
+    in_both_modes(|_, sidecar| {
+        for (last, farewell) in [
+            (
+                &b"*x\r\n"[..],
+                &b"-ERR Protocol error: invalid multibulk length\r\n"[..],
+            ),
+            (b"QUIT\r\n", b"+OK\r\n"),
+        ] {
+            let mut app = app(sidecar);
+            let unread = b"PING\r\n".repeat(100_000);
+            app.send_raw(&[&b"PING\r\n".repeat(100), last, &unread].concat());
+            // Nothing is read before the connection is over, on the far end too.
+            sidecar.admin().wait_for("the session's end", |status| {
+                status["sessions"]["open"] == 0
+            });
+            let expected = [&b"+PONG\r\n".repeat(100), farewell].concat();
+            assert_eq!(app.read_to_close(), expected);
+        }
+    });
+}

@@ -125,11 +125,11 @@ impl Socket {
         }
     }
 
-    /// Ends both directions. A socket that is closed already has nothing left to say, so errors are dropped.
-    pub(super) fn shutdown(&self) {
+    /// Ends one direction or both. A socket that is closed already has nothing left to say, so errors are dropped.
+    pub(super) fn shutdown(&self, how: Shutdown) {
         let _ = match self {
-            Socket::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Both),
-            Socket::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Both),
+            Socket::Tcp(stream) => SockRef::from(stream).shutdown(how),
+            Socket::Unix(stream) => SockRef::from(stream).shutdown(how),
         };
     }
 }

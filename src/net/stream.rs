@@ -1,7 +1,7 @@
 //! A connected byte stream, plain or TLS, used through `&self`: readiness by poll, then non-blocking calls.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
@@ -96,11 +96,19 @@ impl Stream {
         }
     }
 
+    /// Tells the far end that nothing more comes; what it sends can still be read. Errors are of no interest to anyone.
+    pub fn close_sending(&self) {
+        match &self.carrier {
+            Carrier::Plain(socket) => socket.shutdown(Shutdown::Write),
+            Carrier::Tls(connection) => connection.close(Shutdown::Write),
+        }
+    }
+
     /// Closes both directions, as far as the far end is concerned. Errors are of no interest to anyone.
     pub fn close(&self) {
         match &self.carrier {
-            Carrier::Plain(socket) => socket.shutdown(),
-            Carrier::Tls(connection) => connection.close(),
+            Carrier::Plain(socket) => socket.shutdown(Shutdown::Both),
+            Carrier::Tls(connection) => connection.close(Shutdown::Both),
         }
     }
 

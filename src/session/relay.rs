@@ -416,7 +416,7 @@ impl Session {
             }
         }
         sides.abandon();
-        client.finish().await;
+        client.see_off().await;
     }
 }
 

@@ -4,15 +4,14 @@
 //! Refuses to know: requests.
 
 mod deliver;
+mod farewell;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use super::mute::{Mute, Replies};
 use super::outbox::{Outbox, Placed};
@@ -324,21 +323,6 @@ impl Client {
         }
     }
 
-    /// Closes the socket once what is unsent has left, or after a moment: a client that does not read is not waited
-    /// for.
-    pub(super) async fn finish(&self) {
-        let finished = async {
-            while !self.gone.get() && !self.outbox.borrow().unsent.is_empty() {
-                poll_fn(|cx| self.stream.poll_write_ready(cx)).await.ok();
-                self.flush();
-            }
-        };
-        // Out of time or not: there is nothing more to be done for it.
-        let _ = tokio::time::timeout(FAREWELL_LIMIT, finished).await;
-        self.stream.close();
-        self.gone.set(true);
-    }
-
     fn place(&self, number: u64, bytes: &[u8], completed: u64, ends: bool) {
         let mut outbox = self.outbox.borrow_mut();
         let muted = match &mut *self.mute.borrow_mut() {
@@ -416,5 +400,3 @@ const AT_ONCE_BYTES: usize = 8 << 10;
 const FIRST_REQUESTS: u64 = 64;
 /// Replies were asked for before they turned out large: this many times the limit may wait, and no more.
 const OVERFULL: usize = 16;
-/// How long a client may take for its last replies.
-const FAREWELL_LIMIT: Duration = Duration::from_secs(1);

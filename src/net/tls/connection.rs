@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, BufRead, IoSlice, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
@@ -117,12 +117,12 @@ impl Connection {
         Ok(written)
     }
 
-    /// Says goodbye as far as the socket takes it, and closes.
-    pub(in crate::net) fn close(&self) {
+    /// Says goodbye as far as the socket takes it, and closes one direction or both.
+    pub(in crate::net) fn close(&self, how: Shutdown) {
         let mut session = self.session.borrow_mut();
         session.tls.send_close_notify();
         let _ = session.send(&self.socket);
-        self.socket.shutdown();
+        self.socket.shutdown(how);
     }
 
     /// At most one read of the socket a call: a far end that sends records without content must not keep the thread.
