@@ -3,7 +3,7 @@
 //! What a server decides by itself is left out: see [`super::excluded`].
 
 use super::Generator;
-use crate::schedule::Request;
+use crate::schedule::{Nature, Request};
 
 const STRINGS: &[&str] = &[
     "SET <str> <v> |NX|XX|GET|KEEPTTL|NX&GET|XX&GET|NX&XX|bogus",
@@ -208,8 +208,8 @@ pub(super) const TIMES_FROM_NOW: &[&str] = &[
 pub(super) const TIMES_BY_THE_CLOCK: &[&str] = &[
     "EXPIREAT <key> <at> |NX|XX|LT",
     "PEXPIREAT <key> <atms>",
-    "SET <str> <sv> EXAT <at>",
-    "SET <str> <sv> PXAT <atms>",
+    "SET <str> <sv> EXAT <far>",
+    "SET <str> <sv> PXAT <farms>",
     "GETEX <str> PXAT <atms>",
     "EXPIRETIME|PEXPIRETIME <key>",
     "HEXPIREAT <hsh> <at> FIELDS 1 <fld>",
@@ -247,6 +247,12 @@ impl Generator<'_> {
             1..10 => self.times,
             _ => KEYS,
         };
-        out.push(self.from(templates));
+        let request = self.from(templates);
+        out.push(if templates == FLUSHES {
+            // Redis 8 has another thread do it, and blocks the client for as long.
+            request.nature(Nature::EndsSoon)
+        } else {
+            request
+        });
     }
 }

@@ -169,6 +169,16 @@ impl Generator<'_> {
                 .random
                 .pick(&["4102444800000", "4102444800001", "1", "0", "never"])
                 .into(),
+            // Without those long gone: a key that is set with one is there until the server gets round to it, and says
+            // so then.
+            "far" => self
+                .random
+                .pick(&["4102444800", "4102444801", "0", "-1", "never"])
+                .into(),
+            "farms" => self
+                .random
+                .pick(&["4102444800000", "4102444800001", "0", "never"])
+                .into(),
             "rel" => self
                 .random
                 .pick(&[
