@@ -144,6 +144,22 @@ fn what_a_blocked_client_would_have_popped_is_not_lost_when_it_leaves() {
 }
 
 #[test]
+fn what_a_blocked_client_has_sent_before_it_leaves_hides_nothing() {
+    in_both_modes(|source, sidecar| {
+        let mut worker = app(sidecar);
+        worker.send(&["BLPOP", "queue", "0"]);
+        assert!(eventually(Duration::from_secs(5), || blocked(source) == "1"));
+        // More than a socket takes unread: the end of the stream is behind what only reading takes away.
+        worker.send(&["ECHO", &"x".repeat(1 << 20)]);
+        drop(worker);
+        assert!(eventually(Duration::from_secs(5), || blocked(source) == "0"));
+        let mut other = app(sidecar);
+        assert_eq!(other.call(&["RPUSH", "queue", "job"]), Reply::Integer(1));
+        assert_eq!(other.call(&["LLEN", "queue"]), Reply::Integer(1));
+    });
+}
+
+#[test]
 fn messages_reach_subscribers_in_both_protocols() {
     in_both_modes(|_, sidecar| {
         let (mut old, mut new, mut publisher) = (app(sidecar), app(sidecar), app(sidecar));

@@ -4,12 +4,10 @@
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -28,22 +26,6 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Whether the far end has closed, or sends no more, whatever of it has not been read. One call of the kernel.
-    pub(super) fn has_hung_up(&self) -> bool {
-        let fd = match self {
-            Socket::Tcp(stream) => stream.as_fd(),
-            Socket::Unix(stream) => stream.as_fd(),
-        };
-        let mut asked = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
-        let at_once = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        rustix::event::poll(&mut asked, Some(&at_once)).is_ok()
-            && asked[0].revents().intersects(gone)
-    }
-
     /// Our end's address; none over a unix socket.
     pub(super) fn local_address(&self) -> Option<SocketAddr> {
         match self {

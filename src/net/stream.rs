@@ -42,14 +42,6 @@ impl Stream {
         }
     }
 
-    /// Whether the far end has closed, or sends no more, whatever of it has not been read. One call of the kernel.
-    pub fn has_hung_up(&self) -> bool {
-        match &self.carrier {
-            Carrier::Plain(socket) => socket.has_hung_up(),
-            Carrier::Tls(connection) => connection.has_hung_up(),
-        }
-    }
-
     /// Ready when a read may make progress; registers this task's waker otherwise.
     #[inline]
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,15 +3,13 @@
 //!
 //! Read on in `route` (one request), `private` (a connection of the session's own), `crossing` (a change of sides).
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
-use tokio::time::{Sleep, sleep};
 
 use super::blocking::Blocked;
 use super::crossing::Part;
@@ -149,22 +147,10 @@ impl Session {
 
     /// Serves the client until it leaves, or must.
     pub(super) async fn run(mut self: Box<Self>) {
-        let mut pause: Option<Pin<Box<Sleep>>> = None;
         let end = loop {
             let mut polled = false;
             let read = self.wants_read();
-            let watch = !read && self.blocked.is_some();
-            if watch && self.client.stream().has_hung_up() {
-                break End::Client;
-            }
             let event = poll_fn(|cx| {
-                if watch {
-                    let over = pause.get_or_insert_with(|| Box::pin(sleep(HANG_UP_LOOK)));
-                    if over.as_mut().poll(cx).is_ready() {
-                        pause = None;
-                        return Poll::Ready(Event::Signalled);
-                    }
-                }
                 // A wake-up of any kind is a reason to look.
                 if std::mem::replace(&mut polled, true) {
                     return Poll::Ready(Event::Signalled);
@@ -187,9 +173,11 @@ impl Session {
     }
 
     fn wants_read(&self) -> bool {
-        let parked = self.park.is_some();
-        // A parked session reads on only to notice that its client has gone.
-        !(parked && self.inbox.len() >= PARKED_BYTES_MAX) && self.park != Some(Park::End)
+        // A parked session reads on only to notice that its client has gone. One that waits at the database must not
+        // miss that, whatever was sent before it: what it waits for would be given to nobody. `request_bytes` is its
+        // bound, as it is the server's own.
+        let has_room = self.blocked.is_some() || self.inbox.len() < PARKED_BYTES_MAX;
+        (self.park.is_none() || has_room) && self.park != Some(Park::End)
     }
 
     /// Reads once, and sends on what is whole.
@@ -426,9 +414,6 @@ const TOO_LARGE: &[u8] = b"-ERR handover: a request is too large; limit request_
 const LARGE_INBOX_BYTES: usize = 64 << 10;
 /// Room for one read when a request has only begun to arrive.
 const READ_BYTES_MIN: usize = 16 << 10;
-/// A session that waits at the database, and is not read because it has sent enough, is looked at so often whether its
-/// client is still there: what it waits for must not be given to nobody.
-const HANG_UP_LOOK: Duration = Duration::from_millis(20);
 /// What a parked session reads at most, beyond the request that parked it, to notice that its client has gone.
 const PARKED_BYTES_MAX: usize = 64 << 10;
 

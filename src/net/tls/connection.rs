@@ -39,10 +39,6 @@ impl Connection {
         self.socket.local_address()
     }
 
-    pub(in crate::net) fn has_hung_up(&self) -> bool {
-        self.socket.has_hung_up()
-    }
-
     /// Does the handshake. The caller limits its time.
     pub(in crate::net) async fn handshake(
         socket: Socket,
