@@ -107,7 +107,16 @@ impl Session {
 
     /// Whether the session still stands on the other side than `side`.
     pub(super) fn is_left_behind(&self, side: Side) -> bool {
-        self.part.is_some() && self.sides.private(side.other()).is_some()
+        self.part.is_some() && self.is_to_move_to(side)
+    }
+
+    /// Whether it has a connection to the other side than `side` that must not stay there. One that serves the reads of
+    /// a session whose reads and writes go to different sides may: what the session has told a server is on `side`, or
+    /// it has told nothing.
+    fn is_to_move_to(&self, side: Side) -> bool {
+        let only_reads_there = self.side_of_reads_alone() == Some(side.other())
+            && (self.sides.private(side).is_some() || !self.has_state() && self.blocked.is_none());
+        self.sides.private(side.other()).is_some() && !only_reads_there
     }
 
     /// Opens the twin of the session's connection on `side`. True when there is nothing left to prepare.
@@ -135,7 +144,7 @@ impl Session {
 
     /// Moves to `side`. True when everything the session had on the other side is there.
     fn move_to(&mut self, side: Side) -> Result<bool, End> {
-        if self.sides.private(side.other()).is_some() {
+        if self.is_to_move_to(side) {
             if !self.prepare(side) || self.frames.owes() {
                 // What is owed on a connection with messages is awaited here: it is told apart by its order alone.
                 return Ok(false);
@@ -159,6 +168,10 @@ impl Session {
         self.tell_to_invalidate(side, left);
         let pipeline = Rc::clone(&new.pipeline);
         pipeline.set_owner(Some(&self.client));
+        // Its reads may have had a connection there already; what they are owed still comes.
+        if let Some(for_reads) = self.sides.take_private(side) {
+            for_reads.pipeline.retire();
+        }
         self.sides.set_private(new);
         if self.watch == Watch::On {
             // The watched keys must be taken as changed: the other side has not seen them watched.
@@ -186,7 +199,7 @@ impl Session {
 
     /// No change is under way: what was prepared in vain is dropped, what was released goes on.
     fn settle_on(&mut self, active: Side) -> Result<bool, End> {
-        if self.sides.private(active.other()).is_some() && self.sides.private(active).is_none() {
+        if self.is_to_move_to(active) && self.sides.private(active).is_none() {
             // It joined too late to move with the others.
             return self.move_to(active);
         }

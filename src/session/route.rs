@@ -120,6 +120,9 @@ impl Session {
             Ok(admitted) => admitted,
             Err(step) => return Ok(step),
         };
+        if intent == Intent::Stay && self.is_left_behind(side) {
+            return Ok(self.hold());
+        }
         let pipeline = match self.connection_or_step(side)? {
             Ok(pipeline) => pipeline,
             Err(step) => return Ok(step),
@@ -299,6 +302,9 @@ impl Session {
             Ok(admitted) => admitted,
             Err(step) => return Ok(step),
         };
+        if self.is_left_behind(side) {
+            return Ok(self.hold());
+        }
         let pipeline = match self.private_connection(side)? {
             Got::Connection(pipeline) => pipeline,
             Got::Park(park) => return Ok(Step::Parked(park)),
