@@ -20,18 +20,6 @@ pub(super) struct Undo {
 }
 
 impl Undo {
-    /// What follows once no fence is left. Only then does the journal say that the attempt is undone: a start that finds
-    /// an attempt without an end lifts the fence, one that finds its end does not.
-    fn without_fence(&self) -> [Action; 2] {
-        [
-            Action::ObserveLink { from: self.from },
-            Action::FlushJournal(Record::Aborted {
-                number: self.number,
-                reasons: self.reasons.iter().map(ToString::to_string).collect(),
-            }),
-        ]
-    }
-
     fn state(self) -> State {
         let Undo {
             number,
@@ -55,10 +43,10 @@ impl Undo {
 /// Begins the undoing.
 pub(super) fn undo(undo: Undo) -> Next {
     let mut actions = vec![Action::ReopenGate, Action::GiveUpLinkWork];
-    match undo.fence {
-        Fence::Lifting => actions.push(Action::Unfence { from: undo.from }),
-        Fence::None => actions.extend(undo.without_fence()),
-    }
+    actions.push(match undo.fence {
+        Fence::Lifting => Action::Unfence { from: undo.from },
+        Fence::None => Action::ObserveLink { from: undo.from },
+    });
     match undo.link {
         LinkTouched::InDoubt => actions.push(Action::Raise(Alarm::DetachInDoubt)),
         LinkTouched::No | LinkTouched::Ended => {}
@@ -136,8 +124,8 @@ fn called_off(reasons: Vec<Reason>) -> Next {
 
 fn fence_lifted(mut undo: Undo) -> Next {
     undo.fence = Fence::None;
-    let actions = undo.without_fence().into();
-    (undo.state(), actions)
+    let look = Action::ObserveLink { from: undo.from };
+    (undo.state(), vec![look])
 }
 
 fn ended(undo: Undo, look: &Look) -> Next {
@@ -149,10 +137,11 @@ fn ended(undo: Undo, look: &Look) -> Next {
         link,
         ..
     } = undo;
-    let (state, mut actions) = match from {
+    let (state, after) = match from {
         Side::Source => source_stays(link, look),
         Side::Target => target_stays(number, link, look),
     };
+    let mut actions = vec![];
     match link {
         LinkTouched::No => {}
         LinkTouched::Ended => reasons.push(Reason::LinkEnded),
@@ -160,8 +149,20 @@ fn ended(undo: Undo, look: &Look) -> Next {
             reasons.push(Reason::LinkEnded);
             actions.push(Action::Clear(Alarm::DetachInDoubt));
         }
-        LinkTouched::InDoubt => reasons.push(Reason::LinkInDoubt),
+        LinkTouched::InDoubt => {
+            reasons.push(Reason::LinkInDoubt);
+            // A start has raised nothing yet, and a later look will not know whose work it sees.
+            if look.link == Standing::Unknown {
+                actions.push(Action::Raise(Alarm::DetachInDoubt));
+            }
+        }
     }
+    // Only now: who starts in the middle of the undoing lifts the fence, and knows whose work a detached link is.
+    actions.push(Action::FlushJournal(Record::Aborted {
+        number,
+        reasons: reasons.iter().map(ToString::to_string).collect(),
+    }));
+    actions.extend(after);
     let ending = match felt {
         Felt::Nothing => Ending::Refused,
         Felt::Something => Ending::Aborted,
@@ -171,19 +172,20 @@ fn ended(undo: Undo, look: &Look) -> Next {
 }
 
 fn source_stays(link: LinkTouched, look: &Look) -> Next {
-    match look.link {
-        Standing::Streaming => stay(State::InSync(look.copy)),
-        Standing::Copying | Standing::Broken | Standing::Unknown => stay(State::Syncing),
-        Standing::Detached => {
-            let why = match link {
-                LinkTouched::No => Idle::LinkGone,
-                LinkTouched::InDoubt | LinkTouched::Ended => Idle::DetachedByAttempt,
-            };
-            (
-                State::Idle(why),
-                vec![Action::FlushJournal(Record::Stopped)],
-            )
+    let idle = |why| {
+        let actions = vec![Action::FlushJournal(Record::Stopped)];
+        (State::Idle(why), actions)
+    };
+    match (look.link, link) {
+        (Standing::Streaming, _) => stay(State::InSync(look.copy)),
+        // The detach was confirmed, so a look that fails takes nothing back.
+        (Standing::Unknown, LinkTouched::Ended)
+        | (Standing::Detached, LinkTouched::InDoubt | LinkTouched::Ended) => {
+            idle(Idle::DetachedByAttempt)
         }
+        (Standing::Detached, LinkTouched::No) => idle(Idle::LinkGone),
+        (Standing::Copying | Standing::Broken, _)
+        | (Standing::Unknown, LinkTouched::No | LinkTouched::InDoubt) => stay(State::Syncing),
     }
 }
 
@@ -193,14 +195,15 @@ fn target_stays(number: u64, link: LinkTouched, look: &Look) -> Next {
     let settled = |way_back| State::Committed(Committed::Settled(way_back));
     match (look.link, link) {
         (Standing::Streaming, _) => stay(settled(WayBack::Streaming(look.copy))),
-        (Standing::Copying | Standing::Broken | Standing::Unknown, _) => {
+        (Standing::Copying | Standing::Broken, _) | (Standing::Unknown, LinkTouched::No) => {
             stay(settled(WayBack::Behind))
         }
         (Standing::Detached, LinkTouched::No) => (
             settled(WayBack::Lost),
             vec![Action::Raise(Alarm::WayBackLost)],
         ),
-        (Standing::Detached, LinkTouched::InDoubt | LinkTouched::Ended) => (
+        // A link that stands after all is not made anew by being told to.
+        (Standing::Detached | Standing::Unknown, LinkTouched::InDoubt | LinkTouched::Ended) => (
             settled(WayBack::Trying {
                 number,
                 again_at: None,

@@ -326,3 +326,50 @@ fn while_the_commit_is_being_written_only_its_outcome_decides() {
     assert_eq!(same, state);
     assert!(matches!(actions[..], [Action::Refuse(_)]));
 }
+
+#[test]
+fn an_attempt_is_undone_on_the_disk_only_when_it_is() {
+    let recorded = |actions: &[Action]| {
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::FlushJournal(Record::Aborted { .. })))
+    };
+    for from in Side::BOTH {
+        for name in HELD {
+            let abort = Event::Asked(Request::Abort);
+            let (_, actions) = step(at(from, name).0, abort.clone(), Millis(1));
+            assert!(
+                !recorded(&actions),
+                "{name}: a start would not lift the fence"
+            );
+            let (_, actions, _) = after_abort(from, name, abort, Standing::Streaming);
+            assert!(recorded(&actions), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_confirmed_detach_is_not_forgotten_over_a_look_that_fails() {
+    let late = Millis(MAX_PAUSE.0 + 1);
+    let (state, _) = step(at(Side::Source, "detach").0, happened(Fact::Detached), late);
+    let (state, _) = step(state, Event::Unfenced, late);
+    let (state, _) = step(state, seen(Side::Source, Standing::Unknown), late);
+    assert_eq!(state, State::Idle(Idle::DetachedByAttempt));
+}
+
+#[test]
+fn a_rollback_undone_in_doubt_makes_the_way_back_again() {
+    for found in [Standing::Unknown, Standing::Detached] {
+        let (state, actions, _) = after_abort(Side::Target, "detach", no_answer(), found);
+        let trying = WayBack::Trying {
+            number: 1,
+            again_at: None,
+        };
+        assert_eq!(state, State::Committed(Committed::Settled(trying)));
+        let order = Action::ReverseLink {
+            number: 1,
+            from: Side::Source,
+        };
+        assert!(actions.contains(&order), "{actions:?}");
+    }
+}
