@@ -195,6 +195,11 @@ pub enum Error {
         /// Whom it follows, as `host:port`.
         of: String,
     },
+    /// The link has ended, and the filled side may lack what it had applied.
+    #[error(
+        "when the link ended, a full copy had begun, or the position that was reached was gone"
+    )]
+    NotAppliedAtDetach,
     /// The other side cannot reach a unix socket.
     #[error(
         "{server} is configured by a unix socket: set its replication_address to the host:port at which the other side reaches it"
@@ -357,9 +362,17 @@ impl Link {
 
     /// Ends the link, and sees it ended. One round trip with the `replicaof` driver. After an error that is
     /// [`control::Error::NoReply`] it may have ended.
-    pub async fn detach(&mut self, direction: Direction) -> Result<(), Error> {
+    ///
+    /// With `applied`, which only a driver that knows positions looks at, it is an error if the filled side does not
+    /// stand on that position any more in the moment in which the link ends, as after the beginning of a full copy;
+    /// the link has ended all the same.
+    pub async fn detach(
+        &mut self,
+        direction: Direction,
+        applied: Option<&Position>,
+    ) -> Result<(), Error> {
         match &self.driver {
-            Driver::ReplicaOf => replicaof::detach(&mut self.connections, direction).await,
+            Driver::ReplicaOf => replicaof::detach(&mut self.connections, direction, applied).await,
             Driver::External(external) => external.detach().await,
         }
     }

@@ -129,30 +129,44 @@ pub(super) async fn unfence(
     Ok(())
 }
 
-/// Makes the filled side a master, and sees it.
+/// Makes the filled side a master, and sees it. With `applied`, it is also seen that the position was still applied when
+/// the link ended: a full copy that began since it was reached has emptied the filled side. One transaction, so that
+/// nothing can happen between the look and the end.
 pub(super) async fn detach(
     connections: &mut Connections,
     direction: Direction,
+    applied: Option<&Position>,
 ) -> Result<(), Error> {
     let filled = connections.of(direction.to());
-    let replies = filled
-        .pipeline(&[&["REPLICAOF", "NO", "ONE"], &["INFO", "replication"]])
+    let mut replies = filled
+        .pipeline(&[
+            &["MULTI"],
+            &["INFO", "replication"],
+            &["REPLICAOF", "NO", "ONE"],
+            &["INFO", "replication"],
+            &["EXEC"],
+        ])
         .await?;
-    let mut replies = replies.into_iter();
-    if let Some(Err(text)) = replies.next() {
-        return Err(filled.refused("REPLICAOF", text).into());
+    let results = match replies.pop() {
+        Some(Ok(Value::Array(results))) => results,
+        Some(Err(text)) => return Err(filled.refused("REPLICAOF", text).into()),
+        Some(Ok(_)) | None => return Err(filled.unexpected("EXEC", "no results").into()),
+    };
+    let [before, _, after] = results.as_slice() else {
+        return Err(filled.unexpected("EXEC", "not three results").into());
+    };
+    match Info::from_reply(after).role() {
+        Role::Master => {}
+        Role::Replica(_) | Role::Unknown => {
+            let reason = "accepted, yet the server is not seen to be a master";
+            return Err(filled.unexpected("REPLICAOF", reason).into());
+        }
     }
-    match replies
-        .next()
-        .map(|reply| reply.map(|reply| Info::from_reply(&reply).role()))
-    {
-        Some(Ok(Role::Master)) => Ok(()),
-        Some(Ok(Role::Replica(_) | Role::Unknown) | Err(_)) | None => Err(filled
-            .unexpected(
-                "REPLICAOF",
-                "accepted, yet the server is not seen to be a master",
-            )
-            .into()),
+    match applied {
+        Some(position) if !still_applied(position, &Info::from_reply(before)) => {
+            Err(Error::NotAppliedAtDetach)
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -241,6 +255,20 @@ fn reached(wanted: &ShardPosition, filled: &Info) -> CaughtUp {
         applied => CaughtUp::NotYet {
             remaining_bytes: applied.map(|applied| wanted.offset.0 - applied),
         },
+    }
+}
+
+/// Whether a replica that says `filled` still stands on `wanted`, which it had reached. A connection that is down takes
+/// nothing away; a full copy does, and from its beginning on the replica tells no offset of the stream any more.
+fn still_applied(wanted: &Position, filled: &Info) -> bool {
+    match (filled.role(), wanted.shards.as_slice()) {
+        (Role::Replica(upstream), [wanted]) => {
+            let applied = upstream
+                .applied
+                .is_some_and(|applied| applied >= wanted.offset.0);
+            applied && !upstream.syncing && continues(filled, wanted)
+        }
+        (Role::Replica(_) | Role::Master | Role::Unknown, _) => false,
     }
 }
 

@@ -20,7 +20,7 @@ async fn an_external_replication_is_seen_by_its_markers() {
     assert!(matches!(report.lag, Lag::Time(_)), "{report:?}");
     assert!(!external.abilities().positions && !external.abilities().detach);
 
-    world.link.detach(FORWARD).await.expect("detaches");
+    world.link.detach(FORWARD, None).await.expect("detaches");
     let Lag::Time(first) = external.observe(FORWARD).await.lag else {
         panic!("a probe of before is known");
     };

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic)] // a helper that cannot go on fails the test
 
+mod detach;
 mod external;
 mod preflight;
 mod replicaof;

@@ -153,7 +153,7 @@ async fn a_detached_side_is_a_master_and_reaches_no_position_any_more() {
     let mut world = World::streaming().await;
     let mut target = world.target.client().await;
     let position = world.link.position(FORWARD).await.expect("a position");
-    world.link.detach(FORWARD).await.expect("detaches");
+    world.link.detach(FORWARD, None).await.expect("detaches");
     ask(&mut target, "SET key value").await;
     assert_eq!(world.link.observe(FORWARD).await.phase, Phase::Detached);
     let answer = world
@@ -172,7 +172,7 @@ async fn a_reversal_goes_on_without_a_full_copy_and_fences_the_old_side_for_good
     ask(&mut source, "SET key old").await;
     world.link.fence(FORWARD, LIMIT).await.expect("fences");
     world.catches_up(FORWARD).await;
-    world.link.detach(FORWARD).await.expect("detaches");
+    world.link.detach(FORWARD, None).await.expect("detaches");
     world.link.reverse(FORWARD).await.expect("reverses");
 
     let refused = try_ask(&mut source, "SET key bypass")
@@ -200,7 +200,7 @@ async fn a_way_there_and_back_and_there_again_needs_one_full_copy() {
         observed(&mut world.link, direction, Phase::Streaming).await;
         world.link.fence(direction, LIMIT).await.expect("fences");
         world.catches_up(direction).await;
-        world.link.detach(direction).await.expect("detaches");
+        world.link.detach(direction, None).await.expect("detaches");
         world.link.reverse(direction).await.expect("reverses");
     }
     let mut source = world.source.client().await;
@@ -295,7 +295,7 @@ async fn credentials_are_handed_over_both_ways() {
     );
     link.prepare(FORWARD).await.expect("prepares");
     observed(&mut link, FORWARD, Phase::Streaming).await;
-    link.detach(FORWARD).await.expect("detaches");
+    link.detach(FORWARD, None).await.expect("detaches");
     link.reverse(FORWARD).await.expect("reverses");
     observed(&mut link, Direction::REVERSE, Phase::Streaming).await;
 }

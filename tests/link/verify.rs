@@ -336,7 +336,7 @@ fn a_comparison_and_the_links_orders_can_be_spawned() {
     can_be_spawned(async move {
         let _ = link.prepare(FORWARD).await;
         let _ = link.observe(FORWARD).await;
-        let _ = link.detach(FORWARD).await;
+        let _ = link.detach(FORWARD, None).await;
         check(&mut link, FORWARD, 0).await
     });
 }

@@ -228,7 +228,7 @@ async fn carry_out<L: Replication>(
             Ok(()) => Event::LinkPrepared,
             Err(error) => Event::LinkPrepareFailed(error.to_string()),
         },
-        Order::End(direction) => match link.detach(direction).await {
+        Order::End(direction) => match link.detach(direction, None).await {
             Ok(()) => {
                 remark(hand_back(link).await);
                 Event::LinkEnded
@@ -249,7 +249,8 @@ async fn carry_out<L: Replication>(
             }
             Event::Happened(number, taken.unwrap_or_else(Fact::LinkStepFailed))
         }
-        Order::Detach { number, direction } => match link.detach(direction).await {
+        Order::Detach { number, direction } => match link.detach(direction, sampled.as_ref()).await
+        {
             Ok(()) => {
                 remark(look_for_others(link, direction).await);
                 Event::Happened(number, Fact::Detached)

@@ -29,7 +29,11 @@ pub trait Replication: Send {
         lasting: Duration,
     ) -> impl Future<Output = Result<(), Error>> + Send;
     fn unfence(&mut self, direction: Direction) -> impl Future<Output = Result<(), Error>> + Send;
-    fn detach(&mut self, direction: Direction) -> impl Future<Output = Result<(), Error>> + Send;
+    fn detach(
+        &mut self,
+        direction: Direction,
+        applied: Option<&Position>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     fn reverse(&mut self, direction: Direction) -> impl Future<Output = Result<(), Error>> + Send;
     fn write_marker(
         &mut self,
@@ -100,8 +104,12 @@ impl Replication for Link {
         Link::unfence(self, direction).await
     }
 
-    async fn detach(&mut self, direction: Direction) -> Result<(), Error> {
-        Link::detach(self, direction).await
+    async fn detach(
+        &mut self,
+        direction: Direction,
+        applied: Option<&Position>,
+    ) -> Result<(), Error> {
+        Link::detach(self, direction, applied).await
     }
 
     async fn reverse(&mut self, direction: Direction) -> Result<(), Error> {

@@ -136,7 +136,7 @@ impl Replication for FakeLink {
         self.called("unfence").await
     }
 
-    async fn detach(&mut self, _: Direction) -> Result<(), Error> {
+    async fn detach(&mut self, _: Direction, _: Option<&Position>) -> Result<(), Error> {
         self.called("detach").await?;
         self.script(|script| script.copied = None);
         Ok(())
