@@ -54,7 +54,7 @@ pub enum Record {
 }
 
 /// What a journal comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Resumed {
     /// Where the last process was.
     pub stage: Stage,
@@ -65,7 +65,7 @@ pub struct Resumed {
 }
 
 /// Where the last process was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Nothing is under way, the source is active.
     Idle,
@@ -92,7 +92,7 @@ pub enum Stage {
 }
 
 /// What the journal knows of a reverse link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReversalSeen {
     /// Not planned.
     NotPlanned,
