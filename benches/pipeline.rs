@@ -10,6 +10,7 @@ mod kit;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -128,6 +129,7 @@ async fn connect(redis: &RedisServer) -> Rc<Pipeline<Counter>> {
             database: 0,
             replication_address: None,
             connect_timeout: Duration::from_secs(5),
+            own: Arc::default(),
         })
     });
     let metrics = Registry::new(Vec::new(), Vec::new(), 1).shard(0);

@@ -85,9 +85,10 @@ mod tests {
         let mut used = BytesMut::zeroed(Scratch::LARGE_BYTES_MAX);
         let address = used.as_ptr();
         used.advance(1000);
-        let mut used = used.split_to(5000);
-        used.advance(5000);
-        scratch.keep(used);
+        let mut sent = used.split_to(5000);
+        drop(used);
+        sent.advance(5000);
+        scratch.keep(sent);
         let again = scratch.large(Scratch::LARGE_BYTES_MIN).unwrap();
         assert_eq!((again.as_ptr(), again.len()), (address, 0));
         assert!(scratch.large(0).is_none());

@@ -172,7 +172,7 @@ async fn a_side_that_was_left_is_closed_while_it_follows_and_tells_who_writes_on
     let mut target = world.target.client().await;
     world.link.fence(FORWARD, LIMIT).await.expect("fences");
     world.catches_up(FORWARD).await;
-    world.link.detach(FORWARD).await.expect("detaches");
+    world.link.detach(FORWARD, None).await.expect("detaches");
     world.link.reverse(FORWARD).await.expect("reverses");
     ask(&mut target, "SET key new").await;
     observed(&mut world.link, Direction::REVERSE, Phase::Streaming).await;
@@ -230,7 +230,7 @@ async fn markers_tell_that_something_else_replicates_again_and_are_no_writer() {
         LeftSide::Quiet,
         "the marker is ours"
     );
-    world.link.detach(FORWARD).await.expect("detaches");
+    world.link.detach(FORWARD, None).await.expect("detaches");
     while link.watch(FORWARD).await.again.phase != Phase::Detached {
         assert!(Instant::now() < end, "what has ended seems to go on");
         tokio::task::yield_now().await;
@@ -318,9 +318,9 @@ async fn what_was_set_for_the_replication_is_set_back_once_nobody_follows() {
     link.hand_back().await.expect("an answer");
     assert_eq!(settings(&mut client).await, handed, "it follows still");
 
-    link.detach(FORWARD).await.expect("detaches");
+    link.detach(FORWARD, None).await.expect("detaches");
     link.prepare(FORWARD).await.expect("prepares again");
-    link.detach(FORWARD).await.expect("detaches");
+    link.detach(FORWARD, None).await.expect("detaches");
     link.hand_back().await.expect("hands back");
     assert_eq!(settings(&mut client).await, before);
     assert!(

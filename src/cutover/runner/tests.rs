@@ -198,7 +198,8 @@ async fn a_detach_that_hangs_is_aborted_within_the_bound() {
     let outcome = world.cutover().await.unwrap();
     assert_eq!(outcome.outcome, "aborted");
     assert!(
-        (300.0..400.0).contains(&outcome.write_pause_ms),
+        // The machine counts whole milliseconds, so that the bound is up to one early.
+        (299.0..400.0).contains(&outcome.write_pause_ms),
         "{outcome:?}"
     );
     assert!(outcome.reasons[0].contains("detach"), "{outcome:?}");

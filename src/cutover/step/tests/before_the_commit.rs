@@ -130,26 +130,6 @@ fn what_goes_wrong_before_the_hold_is_a_refusal() {
     }
 }
 
-/// A process that dies before the fence is lifted must find the attempt open, so that the next lifts it.
-#[test]
-fn the_journal_says_that_an_attempt_is_undone_once_no_fence_is_left() {
-    let recorded = |actions: &[Action]| {
-        let is_record =
-            |action: &Action| matches!(action, Action::FlushJournal(Record::Aborted { .. }));
-        actions.iter().any(is_record)
-    };
-    for from in Side::BOTH {
-        for name in HELD {
-            let (state, actions) = step(at(from, name).0, Event::Asked(Request::Abort), Millis(1));
-            assert_eq!(recorded(&actions), !fenced(name), "{name}");
-            if fenced(name) {
-                let (_, actions) = step(state, Event::Unfenced, Millis(1));
-                assert!(recorded(&actions), "{name}");
-            }
-        }
-    }
-}
-
 #[test]
 fn an_operator_stops_an_attempt_at_every_step_before_the_commit() {
     for from in Side::BOTH {
