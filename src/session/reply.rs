@@ -331,7 +331,7 @@ impl Client {
         };
         let bytes = if muted { &[] } else { bytes };
         if outbox.place(number, bytes, completed, ends) == Placed::Now {
-            let sent = if bytes.len() < AT_ONCE_BYTES {
+            let sent = if bytes.len() < AT_ONCE_BYTES && completed < AT_ONCE_REPLIES {
                 0
             } else {
                 match self.stream.try_write(bytes) {
@@ -393,9 +393,11 @@ impl Client {
     }
 }
 
-/// From this size on a reply goes to the kernel as it comes, where nothing waits before it: copying it would cost more
-/// than a write.
-const AT_ONCE_BYTES: usize = 8 << 10;
+/// From this size on replies go to the kernel as they come, where nothing waits before them: copying them would cost
+/// more than a write.
+const AT_ONCE_BYTES: usize = 4 << 10;
+/// So many replies at once are a batch already, which gains nothing by waiting for the rest of the turn.
+const AT_ONCE_REPLIES: u64 = 32;
 /// Requests that a session may have on their way before anything is known of their replies.
 const FIRST_REQUESTS: u64 = 64;
 /// Replies were asked for before they turned out large: this many times the limit may wait, and no more.
