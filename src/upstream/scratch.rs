@@ -23,6 +23,13 @@ impl Scratch {
     const LARGE_BYTES_MIN: usize = 256 << 10;
     /// Nor are larger ones: they are rare.
     const LARGE_BYTES_MAX: usize = 2 << 20;
+    /// What a buffer that is kept is known to have room for.
+    const SIZES: [usize; 4] = [
+        Self::LARGE_BYTES_MAX,
+        1 << 20,
+        512 << 10,
+        Self::LARGE_BYTES_MIN,
+    ];
     /// So many are kept, 16 MiB at the most.
     const LARGE_MAX: usize = 8;
 
@@ -52,10 +59,11 @@ impl Scratch {
     pub fn keep(&self, mut buffer: BytesMut) {
         buffer.clear();
         let mut large = self.0.large.borrow_mut();
-        // What has left a buffer from the front counts again only when it is reclaimed, which takes nothing new.
+        // A buffer says how large it is only by what can be reclaimed of it, which takes nothing new.
+        let too_large = buffer.try_reclaim(Self::LARGE_BYTES_MAX + 1);
         if large.len() < Self::LARGE_MAX
-            && buffer.try_reclaim(Self::LARGE_BYTES_MIN)
-            && buffer.capacity() <= Self::LARGE_BYTES_MAX
+            && !too_large
+            && Self::SIZES.iter().any(|&size| buffer.try_reclaim(size))
         {
             large.push(buffer);
         }
@@ -89,8 +97,10 @@ mod tests {
         drop(used);
         sent.advance(5000);
         scratch.keep(sent);
-        let again = scratch.large(Scratch::LARGE_BYTES_MIN).unwrap();
-        assert_eq!((again.as_ptr(), again.len()), (address, 0));
+        let mut again = scratch.large(Scratch::LARGE_BYTES_MIN).unwrap();
+        assert_eq!(again.len(), 0);
+        again.resize(Scratch::LARGE_BYTES_MAX, 0);
+        assert_eq!(again.as_ptr(), address, "nothing new was taken");
         assert!(scratch.large(0).is_none());
     }
 
@@ -99,6 +109,11 @@ mod tests {
         let scratch = Scratch::new();
         scratch.keep(BytesMut::with_capacity(Scratch::LARGE_BYTES_MIN - 1));
         scratch.keep(BytesMut::with_capacity(Scratch::LARGE_BYTES_MAX + 1));
+        let mut huge = BytesMut::zeroed(8 * Scratch::LARGE_BYTES_MAX);
+        let mut sent = huge.split_to(8 * Scratch::LARGE_BYTES_MAX - 1);
+        drop(huge);
+        sent.advance(Scratch::LARGE_BYTES_MAX);
+        scratch.keep(sent);
         assert!(scratch.large(0).is_none());
         for _ in 0..2 * Scratch::LARGE_MAX {
             scratch.keep(BytesMut::with_capacity(Scratch::LARGE_BYTES_MIN));
