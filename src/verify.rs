@@ -4,12 +4,21 @@
 //!
 //! Refuses to know: the link, the cutover, what is done about a difference.
 
+mod again;
 mod batch;
 mod content;
+mod describe;
+mod fields;
 mod large;
+mod print;
 mod rounds;
+mod settle;
 mod side;
+mod stream;
+mod throttle;
+mod walk;
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,11 +26,14 @@ use serde::Serialize;
 use crate::upstream::{Server, control};
 
 /// How to compare.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Look at about this many keys of each side, chosen by the servers; all of them where none.
     pub sample: Option<u64>,
-    /// Rounds at most, the first included.
+    /// Keys of a side to look at in a second, at most; as many as the servers bear where none. A large value counts as
+    /// several keys.
+    pub rate: Option<NonZero<u64>>,
+    /// Rounds at most, the first included; fewer where nothing is open any more.
     pub rounds: u32,
     /// Wait between two rounds: time for what is on its way to arrive.
     pub pause: Duration,
@@ -37,21 +49,22 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             sample: None,
+            rate: NonZero::new(25_000),
             rounds: 5,
             pause: Duration::from_millis(300),
             ttl_tolerance: Duration::from_secs(1),
             remembered_max: 100_000,
-            named_max: 100,
+            named_max: 1000,
         }
     }
 }
 
 /// How far a comparison is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The round, from 1.
     pub round: u32,
-    /// Keys looked at in this round.
+    /// Keys looked at in this round, of both sides.
     pub keys_done: u64,
     /// Keys there are to look at in this round, about.
     pub keys_expected: u64,
@@ -59,6 +72,25 @@ pub struct Progress {
     pub differing: u64,
     /// Time since the beginning.
     pub elapsed: Duration,
+    /// Time since the round began.
+    pub in_round: Duration,
+}
+
+impl Progress {
+    /// Keys a second in this round; none before there is a time to divide by.
+    pub fn keys_per_second(&self) -> Option<u64> {
+        let milliseconds = u64::try_from(self.in_round.as_millis()).ok()?;
+        self.keys_done
+            .saturating_mul(1000)
+            .checked_div(milliseconds)
+    }
+
+    /// The time that the rest of this round takes at that rate; none while nothing is done.
+    pub fn left(&self) -> Option<Duration> {
+        let rate = self.keys_per_second().filter(|rate| *rate > 0)?;
+        let left = self.keys_expected.saturating_sub(self.keys_done);
+        Some(Duration::from_millis(left.saturating_mul(1000) / rate))
+    }
 }
 
 /// What a comparison found.
@@ -72,26 +104,58 @@ pub struct Summary {
     pub unsettled: u64,
     /// Whether more keys differed than could be remembered; some of them may have been on their way only.
     pub overflowed: bool,
+    /// Whether the side that follows had everything, at the last look, that the other had before it: else what differs
+    /// may be on its way. None where the servers do not tell, and where no key was looked at again.
+    pub caught_up: Option<bool>,
     /// Rounds that were made.
     pub rounds: u32,
     /// How long it took.
     pub seconds: f64,
-    /// Some of the differing keys, [`Options::named_max`] at most.
+    /// The differing keys, [`Options::named_max`] at most.
     pub sample: Vec<Difference>,
+    /// The unsettled keys, as many at most.
+    pub unsettled_sample: Vec<Key>,
+}
+
+/// A key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Key {
+    /// The database it is in, on the side that owns the writes.
+    pub database: u32,
+    /// The key; bytes that are not printable ASCII are written `\xNN`.
+    pub key: String,
 }
 
 /// A key that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The database it is in, on the source.
-    pub database: u32,
-    /// The key; bytes that are not printable ASCII are written `\xNN`.
-    pub key: String,
+    /// Which.
+    #[serde(flatten)]
+    pub key: Key,
     /// In what it differs.
     pub what: What,
+    /// What the source holds, seen after the last round; none where it does not have the key.
+    pub source: Option<Held>,
+    /// What the target holds.
+    pub target: Option<Held>,
 }
 
-/// In what a key differs.
+/// What a side holds under a key, in a few words: never the value itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Its type, as `TYPE` gives it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Bytes of a string, elements of anything else; none for types that are not known.
+    pub length: Option<u64>,
+    /// Milliseconds that it still has to live; none where it never expires.
+    pub ttl_ms: Option<u64>,
+    /// The same for equal contents, whatever their order and representation, within one version of Handover; none for
+    /// what is too large to be read whole.
+    pub digest: Option<String>,
+}
+
+/// In what a key differs: the first of these that applies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -100,21 +164,13 @@ pub enum What {
     /// Only the target has it.
     MissingOnSource,
     /// It is of another type.
-    Type {
-        /// Its type on the source.
-        source: String,
-        /// Its type on the target.
-        target: String,
-    },
-    /// Its value.
+    Type,
+    /// It has more bytes or elements, or fewer.
+    Length,
+    /// Its value, of the same length.
     Value,
-    /// Its time to live, in milliseconds; none where it never expires.
-    TimeToLive {
-        /// On the source.
-        source: Option<u64>,
-        /// On the target.
-        target: Option<u64>,
-    },
+    /// Its time to live, or that of a field of a hash.
+    TimeToLive,
     /// It could not be compared.
     NotComparable {
         /// Why.
@@ -130,18 +186,18 @@ pub enum Error {
     Control(#[from] control::Error),
 }
 
-/// Compares `target` with `source`: the side that owns the writes comes first, whichever it is. `progress` is called
-/// after each batch.
+/// Compares two sides: the one that owns the writes comes first, whichever it is, and may be written to meanwhile; the
+/// other one follows it. `progress` is called after each batch.
 ///
 /// Where both servers' configured database is the same, all databases are compared, each with its namesake; otherwise
 /// the two configured ones.
 ///
 /// Cancel safety: reads only; dropping it ends it.
 pub async fn compare(
-    source: &Server,
-    target: &Server,
+    active: &Server,
+    other: &Server,
     options: Options,
     progress: impl FnMut(Progress),
 ) -> Result<Summary, Error> {
-    rounds::run(source, target, options, progress).await
+    rounds::run(active, other, options, progress).await
 }

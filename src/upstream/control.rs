@@ -37,7 +37,7 @@ pub struct Control {
 }
 
 /// A reply, in the shapes control work meets.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// RESP null, of any kind.
     Null,

@@ -1,7 +1,10 @@
 //! The contents of small values, in a form in which equal values are equal: hashes and sets in order of their fields and
 //! members, scores as numbers.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::side::{Reply, Request, Side, bulks, request_with};
+use super::stream;
 use crate::upstream::control::{Error, Value};
 
 /// A key's type and contents.
@@ -14,40 +17,89 @@ pub(super) struct Contents {
 }
 
 /// Contents, comparable.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Hash)]
 pub(super) enum Canonical {
     /// The key is gone.
     Nothing,
-    /// Bytes, elements or entries as they stand.
-    AsItStands(Vec<Value>),
+    /// A string.
+    Bytes(Vec<u8>),
+    /// The elements of a list as they stand.
+    Elements(Vec<Value>),
     /// Fields with their values, or members, sorted.
     Sorted(Vec<Vec<Vec<u8>>>),
     /// Members with their scores' bits, sorted.
     Scored(Vec<(Vec<u8>, u64)>),
+    /// A stream's entries, and what else it has.
+    Stream(Vec<Value>, Vec<Value>),
 }
 
-/// Reads types and contents of all keys in two pipelines.
+impl Canonical {
+    /// Bytes of a string, elements of anything else.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Canonical::Nothing => 0,
+            Canonical::Bytes(bytes) => bytes.len(),
+            Canonical::Elements(elements) => elements.len(),
+            Canonical::Sorted(entries) => entries.len(),
+            Canonical::Scored(members) => members.len(),
+            Canonical::Stream(entries, _) => entries.len(),
+        }
+    }
+
+    /// The same for equal contents.
+    pub(super) fn digest(&self) -> u64 {
+        digest(self)
+    }
+}
+
+/// A number that is the same for the same value, in every process.
+pub(super) fn digest(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Reads types and contents of all keys in a few pipelines.
 pub(super) async fn read(side: &mut Side, keys: &[&[u8]]) -> Result<Vec<Contents>, Error> {
     let types: Vec<Request> = keys.iter().map(|key| request_with("TYPE", key)).collect();
     let kinds: Vec<String> = side.pipeline(&types).await?.into_iter().map(kind).collect();
 
-    let reads: Vec<Vec<Request>> = keys
+    let reads: Vec<Option<Request>> = keys
         .iter()
         .zip(&kinds)
-        .map(|(key, kind)| requests(key, kind))
+        .map(|(key, kind)| request(key, kind))
         .collect();
-    let mut replies = side.pipeline(&reads.concat()).await?.into_iter();
-    Ok(kinds
+    let requests: Vec<Request> = reads.iter().flatten().cloned().collect();
+    let mut replies = side.pipeline(&requests).await?.into_iter();
+    let mut all: Vec<Contents> = kinds
         .into_iter()
         .zip(&reads)
-        .map(|(kind, reads)| {
-            let own: Vec<Reply> = replies.by_ref().take(reads.len()).collect();
+        .map(|(kind, read)| {
+            let reply = read.as_ref().and_then(|_| replies.next());
             Contents {
-                value: canonical(&kind, own),
+                value: canonical(&kind, reply),
                 kind,
             }
         })
-        .collect())
+        .collect();
+
+    let streams: Vec<usize> = (0..all.len())
+        .filter(|at| matches!(all[*at].value, Some(Canonical::Stream(..))))
+        .collect();
+    let stream_keys: Vec<&[u8]> = streams.iter().map(|at| keys[*at]).collect();
+    for (at, state) in streams
+        .into_iter()
+        .zip(stream::states(side, &stream_keys).await?)
+    {
+        let contents = &mut all[at];
+        contents.value = match (contents.value.take(), state) {
+            (Some(Canonical::Stream(entries, _)), Some(state)) => {
+                Some(Canonical::Stream(entries, state))
+            }
+            (_, _) => None,
+        };
+    }
+    Ok(all)
 }
 
 /// The name in a reply of TYPE.
@@ -60,29 +112,6 @@ pub(super) fn kind(reply: Reply) -> String {
     }
 }
 
-/// What the consumer groups of a stream have in common with their copy: names, positions, what is pending. Idle times
-/// and the like differ.
-pub(super) fn groups(reply: Value) -> Vec<Value> {
-    let fields = ["name", "pending", "last-delivered-id"];
-    let Value::Array(groups) = reply else {
-        return Vec::new();
-    };
-    groups
-        .into_iter()
-        .map(|group| match group {
-            Value::Array(parts) => Value::Array(
-                parts
-                    .chunks_exact(2)
-                    .filter(|pair| matches!(&pair[0], Value::Bulk(name) if fields.iter().any(|field| field.as_bytes() == name)))
-                    .flatten()
-                    .cloned()
-                    .collect(),
-            ),
-            other => other,
-        })
-        .collect()
-}
-
 /// The bits of a score as the server writes it; servers write the same number in more than one way.
 pub(super) fn score(text: &[u8]) -> Option<u64> {
     let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
@@ -90,57 +119,42 @@ pub(super) fn score(text: &[u8]) -> Option<u64> {
     Some(if number == 0.0 { 0 } else { number.to_bits() })
 }
 
-fn requests(key: &[u8], kind: &str) -> Vec<Request> {
-    let with_range = |command: &str, range: [&str; 2]| {
-        let mut request = request_with(command, key);
-        request.extend(range.map(|end| end.as_bytes().to_vec()));
-        request
+/// What brings the contents; none where the type is not known.
+fn request(key: &[u8], kind: &str) -> Option<Request> {
+    let (command, range): (&str, &[&str]) = match kind {
+        "string" => ("GET", &[]),
+        "list" => ("LRANGE", &["0", "-1"]),
+        "hash" => ("HGETALL", &[]),
+        "set" => ("SMEMBERS", &[]),
+        "zset" => ("ZRANGE", &["0", "-1", "WITHSCORES"]),
+        "stream" => ("XRANGE", &["-", "+"]),
+        _ => return None,
     };
-    match kind {
-        "string" => vec![request_with("GET", key)],
-        "list" => vec![with_range("LRANGE", ["0", "-1"])],
-        "hash" => vec![request_with("HGETALL", key)],
-        "set" => vec![request_with("SMEMBERS", key)],
-        "zset" => {
-            let mut request = with_range("ZRANGE", ["0", "-1"]);
-            request.push(b"WITHSCORES".to_vec());
-            vec![request]
-        }
-        "stream" => vec![
-            with_range("XRANGE", ["-", "+"]),
-            request_with("XINFO GROUPS", key),
-        ],
-        _ => Vec::new(),
-    }
+    let mut request = request_with(command, key);
+    request.extend(range.iter().map(|word| word.as_bytes().to_vec()));
+    Some(request)
 }
 
-fn canonical(kind: &str, replies: Vec<Reply>) -> Option<Canonical> {
+fn canonical(kind: &str, reply: Option<Reply>) -> Option<Canonical> {
     if kind == "none" {
         return Some(Canonical::Nothing);
     }
-    let mut replies = replies
-        .into_iter()
-        .collect::<Result<Vec<Value>, String>>()
-        .ok()?
-        .into_iter();
-    let first = replies.next()?;
-    match kind {
-        "hash" => Some(Canonical::Sorted(sorted(&bulks(first), 2))),
-        "set" => Some(Canonical::Sorted(sorted(&bulks(first), 1))),
-        "zset" => {
-            let mut members = bulks(first)
+    match (kind, reply?.ok()?) {
+        (_, Value::Null) => Some(Canonical::Nothing),
+        ("string", Value::Bulk(bytes)) => Some(Canonical::Bytes(bytes)),
+        ("list", Value::Array(elements)) => Some(Canonical::Elements(elements)),
+        ("hash", fields) => Some(Canonical::Sorted(sorted(&bulks(fields), 2))),
+        ("set", members) => Some(Canonical::Sorted(sorted(&bulks(members), 1))),
+        ("zset", members) => {
+            let mut members = bulks(members)
                 .chunks_exact(2)
                 .map(|pair| Some((pair[0].clone(), score(&pair[1])?)))
                 .collect::<Option<Vec<_>>>()?;
             members.sort_unstable();
             Some(Canonical::Scored(members))
         }
-        "stream" => {
-            let mut parts = groups(replies.next()?);
-            parts.push(first);
-            Some(Canonical::AsItStands(parts))
-        }
-        _ => Some(Canonical::AsItStands(vec![first])),
+        ("stream", Value::Array(entries)) => Some(Canonical::Stream(entries, Vec::new())),
+        (_, _) => None,
     }
 }
 
@@ -154,17 +168,17 @@ fn sorted(parts: &[Vec<u8>], together: usize) -> Vec<Vec<Vec<u8>>> {
 mod tests {
     use super::*;
 
-    fn array(items: &[&str]) -> Vec<Reply> {
+    fn array(items: &[&str]) -> Value {
         let items = items
             .iter()
             .map(|item| Value::Bulk(item.as_bytes().to_vec()));
-        vec![Ok(Value::Array(items.collect()))]
+        Value::Array(items.collect())
     }
 
     fn same(kind: &str, one: &[&str], other: &[&str]) -> bool {
-        let one = canonical(kind, array(one));
+        let one = canonical(kind, Some(Ok(array(one))));
         assert!(one.is_some());
-        one == canonical(kind, array(other))
+        one == canonical(kind, Some(Ok(array(other))))
     }
 
     #[test]
@@ -185,7 +199,7 @@ mod tests {
 
     #[test]
     fn an_error_in_place_of_contents_is_not_comparable() {
-        assert_eq!(canonical("set", vec![Err("WRONGTYPE".into())]), None);
-        assert_eq!(canonical("MBbloom--", vec![]), None);
+        assert_eq!(canonical("set", Some(Err("WRONGTYPE".into()))), None);
+        assert_eq!(canonical("MBbloom--", None), None);
     }
 }

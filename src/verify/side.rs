@@ -9,6 +9,9 @@ use crate::upstream::control::{Control, Error, Value};
 /// How long one pipeline may take: a batch is a few MiB, so this is a server that hangs.
 const PIPELINE_LIMIT: Duration = Duration::from_secs(30);
 
+/// Keys in one pipeline of WATCH.
+const WATCHED_AT_ONCE: usize = 512;
+
 /// A request, as its arguments.
 pub(super) type Request = Vec<Vec<u8>>;
 
@@ -22,6 +25,26 @@ pub(super) struct Side {
     server: Server,
     /// The connection.
     control: Control,
+    /// How many there were before it.
+    reopened: u64,
+}
+
+/// Keys that are watched, on the connection they are watched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Watched {
+    /// [`Side::reopened`] then.
+    connection: u64,
+}
+
+/// What became of watched keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// None was written to, whatever was written.
+    None,
+    /// At least one was, or may have been.
+    Some,
+    /// The server does not tell.
+    Unknown,
 }
 
 impl Side {
@@ -35,6 +58,7 @@ impl Side {
         Ok(Side {
             server: server.clone(),
             control,
+            reopened: 0,
         })
     }
 
@@ -65,11 +89,47 @@ impl Side {
         self.control.pipeline(requests, PIPELINE_LIMIT).await
     }
 
+    /// Has the server watch these keys; none where it does not.
+    pub(super) async fn watch(&mut self, keys: &[Vec<u8>]) -> Result<Option<Watched>, Error> {
+        let mut all = true;
+        for keys in keys.chunks(WATCHED_AT_ONCE) {
+            let requests: Vec<Request> =
+                keys.iter().map(|key| request_with("WATCH", key)).collect();
+            all &= self.pipeline(&requests).await?.iter().all(Result::is_ok);
+        }
+        let connection = self.reopened;
+        Ok(all.then_some(Watched { connection }))
+    }
+
+    /// Ends the watch.
+    pub(super) async fn touched(&mut self, watched: Option<Watched>) -> Result<Touched, Error> {
+        let requests = [request("MULTI"), request("EXEC"), request("UNWATCH")];
+        let replies = self.pipeline(&requests).await?;
+        Ok(match (watched, replies.as_slice()) {
+            // A new connection watches nothing.
+            (Some(watched), _) if watched.connection != self.reopened => Touched::Some,
+            (Some(_), [Ok(_), Ok(Value::Array(_)), _]) => Touched::None,
+            (Some(_), [Ok(_), Ok(Value::Null), _]) => Touched::Some,
+            (Some(_) | None, _) => Touched::Unknown,
+        })
+    }
+
     async fn reopen_if_needed(&mut self) -> Result<(), Error> {
         if !self.control.usable() {
+            let reopened = self.reopened + 1;
             *self = Side::connect(&self.server).await?;
+            self.reopened = reopened;
         }
         Ok(())
+    }
+
+    /// An error reply in a pipeline that must not be passed over.
+    pub(super) fn refused(&self, command: &str, text: String) -> Error {
+        Error::Refused {
+            server: self.server.name.clone(),
+            command: command.to_owned(),
+            text,
+        }
     }
 
     /// A reply that is not what the command gives.

@@ -8,5 +8,6 @@ mod preflight;
 mod replicaof;
 mod servers;
 mod verify;
+mod verify_live;
 mod world;
 mod writers;

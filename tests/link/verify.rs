@@ -6,7 +6,7 @@ use handover::link::preflight::check;
 use handover::link::{Link, Settings};
 use handover::terms::Side;
 use handover::upstream::control::Control;
-use handover::verify::{Options, Summary, What, compare};
+use handover::verify::{Key, Options, Summary, What, compare};
 
 use super::servers::*;
 use super::world::{FORWARD, World};
@@ -14,7 +14,7 @@ use super::world::{FORWARD, World};
 /// Enough elements that the server takes the representation for large values, and more than a mebibyte.
 const LARGE_ELEMENTS: usize = 30_000;
 
-async fn compared(world: &World, options: Options) -> Summary {
+pub(crate) async fn compared(world: &World, options: Options) -> Summary {
     let (source, target) = (
         world.source.server(Side::Source),
         world.target.server(Side::Target),
@@ -24,9 +24,10 @@ async fn compared(world: &World, options: Options) -> Summary {
         .expect("compares")
 }
 
-fn quick() -> Options {
+pub(crate) fn quick() -> Options {
     Options {
         pause: Duration::ZERO,
+        rate: None,
         ..Options::default()
     }
 }
@@ -55,7 +56,7 @@ async fn fill(client: &mut Control) {
     send(client, &requests).await;
 }
 
-async fn send(client: &mut Control, requests: &[String]) {
+pub(crate) async fn send(client: &mut Control, requests: &[String]) {
     let requests: Vec<Vec<Vec<u8>>> = requests
         .iter()
         .map(|request| {
@@ -111,7 +112,9 @@ async fn every_planted_difference_is_found_and_nothing_else() {
     ask(&mut source, "SET retyped 1").await;
     ask(&mut target, "RPUSH retyped 1").await;
     ask(&mut target, "PERSIST expiring").await;
-    for size in ["small", "large"] {
+    for (size, bytes) in [("small", 1), ("large", 3_000_000)] {
+        ask(&mut source, &format!("SETRANGE longer:{size} {bytes} x")).await;
+        ask(&mut target, &format!("SETRANGE longer:{size} {bytes} xx")).await;
         ask(&mut target, &format!("SETRANGE string:{size} 3 X")).await;
         ask(&mut target, &format!("LSET list:{size} 3 other")).await;
         ask(&mut target, &format!("HSET hash:{size} field3 other")).await;
@@ -136,30 +139,18 @@ async fn every_planted_difference_is_found_and_nothing_else() {
         .sample
         .iter()
         .map(|difference| {
-            (
-                difference.database,
-                difference.key.as_str(),
-                &difference.what,
-            )
+            let Key { database, key } = &difference.key;
+            (*database, key.as_str(), &difference.what)
         })
         .collect();
     found.sort_unstable_by_key(|(database, key, _)| (*database, *key));
-    let retyped = What::Type {
-        source: "string".into(),
-        target: "list".into(),
-    };
-    let What::TimeToLive {
-        source: Some(_),
-        target: None,
-    } = found[0].2
-    else {
-        panic!("{found:?}");
-    };
     let mut expected: Vec<(u32, &str, &What)> = vec![
-        (0, "expiring", found[0].2),
+        (0, "expiring", &What::TimeToLive),
         (0, "extra", &What::MissingOnSource),
+        (0, "longer:small", &What::Length),
+        (0, "longer:large", &What::Length),
         (0, "lost", &What::MissingOnTarget),
-        (0, "retyped", &retyped),
+        (0, "retyped", &What::Type),
         (3, "elsewhere", &What::MissingOnTarget),
     ];
     let typed: Vec<String> = ["string", "list", "hash", "set", "zset", "stream"]
@@ -169,7 +160,7 @@ async fn every_planted_difference_is_found_and_nothing_else() {
     expected.extend(typed.iter().map(|key| (0, key.as_str(), &What::Value)));
     expected.sort_unstable_by_key(|(database, key, _)| (*database, *key));
     assert_eq!(found, expected);
-    assert_eq!(summary.differing, 17);
+    assert_eq!(summary.differing, 19);
 }
 
 #[tokio::test]
