@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::net::{Bind, Endpoint};
 use crate::terms::Side;
-use crate::{admin, cutover, link, session, upstream};
+use crate::{admin, cutover, link, session, upstream, verify};
 use section::{Reading, Section};
 
 pub use mistake::{Mistake, Mistakes};
@@ -46,6 +46,8 @@ pub struct Settings {
     pub link: link::Settings,
     /// `[cutover]`.
     pub bounds: cutover::Bounds,
+    /// `[verify]`: how the sides are compared.
+    pub comparison: verify::Options,
     /// `[state] dir`: where the journal is.
     pub state_dir: PathBuf,
     /// `[admin]`.
@@ -163,6 +165,7 @@ fn read(root: &mut Section<'_>) -> Option<Settings> {
     let credentials = listener::read_credentials(root);
     let link = migration::read_link(root);
     let bounds = migration::read_bounds(root);
+    let comparison = migration::read_comparison(root);
     let state_dir = process::read_state_dir(root);
     let admin = process::read_admin(root);
     let (log, audit) = process::read_log(root);
@@ -181,6 +184,7 @@ fn read(root: &mut Section<'_>) -> Option<Settings> {
         credentials,
         link,
         bounds,
+        comparison,
         state_dir,
         admin,
         log,

@@ -57,7 +57,7 @@ pub(super) fn router(context: Context, access: Access) -> Router {
         .route("/v1/abort", post(abort))
         .route("/v1/rollback", post(rollback))
         .route("/v1/finalize", post(finalize))
-        .route("/v1/verify", post(verify))
+        .route("/v1/verify", post(verify).get(verified))
         .route("/v1/events", get(events))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
@@ -180,12 +180,20 @@ async fn verify(State(context): State<Context>, request: Request) -> Response {
     match arguments::<Scope>(request).await {
         Ok(scope) => answer(
             StatusCode::ACCEPTED,
-            context
-                .verification
-                .start(context.control.sides(), scope, &context.events),
+            context.verification.start(
+                context.control.sides(),
+                context.control.comparison(),
+                scope,
+                &context.events,
+            ),
         ),
         Err(failure) => failure.into_response(),
     }
+}
+
+/// The newest comparison, with everything that differs.
+async fn verified(State(context): State<Context>) -> Json<Value> {
+    Json(context.verification.document().unwrap_or_default())
 }
 
 async fn events(State(context): State<Context>) -> impl IntoResponse {

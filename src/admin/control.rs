@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::Failure;
-use crate::upstream;
+use crate::{upstream, verify};
 
 /// What comes back: a document for the operator, or why there is none.
 pub type Answer = Result<Value, Failure>;
@@ -35,6 +35,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// The two sides to compare, the active one first.
     fn sides(&self) -> [upstream::Server; 2];
+
+    /// How to compare them where the operator does not say otherwise.
+    fn comparison(&self) -> verify::Options {
+        verify::Options::default()
+    }
 }
 
 /// What an operator can have done.

@@ -16,6 +16,7 @@ use crate::cutover::runner::{CutoverRequest, Refusal, RefusalKind, Status};
 use crate::metrics::{ControlMetrics, ControlValues, CutoverOutcome, Registry};
 use crate::shutdown;
 use crate::upstream::{self, control};
+use crate::verify;
 
 /// How long the active side may take to say that it is there.
 const READY_LIMIT: Duration = Duration::from_secs(2);
@@ -31,6 +32,8 @@ pub struct Migration {
     pub listeners: Vec<Listener>,
     /// The databases, by [`Side::index`](crate::terms::Side::index).
     pub servers: [upstream::Server; 2],
+    /// How they are compared.
+    pub comparison: verify::Options,
 }
 
 /// A listener, as the status shows it.
@@ -111,6 +114,10 @@ impl Control for Migration {
     fn sides(&self) -> [upstream::Server; 2] {
         let active = self.handle.status().active_side;
         [active, active.other()].map(|side| self.servers[side.index()].clone())
+    }
+
+    fn comparison(&self) -> verify::Options {
+        self.comparison
     }
 }
 

@@ -138,6 +138,7 @@ impl Plane {
             metrics: Arc::clone(&registry),
             listeners,
             servers: servers.clone(),
+            comparison: settings.comparison,
         };
         let background = [
             tokio::task::spawn_local(commands::overlay(table, servers.to_vec())),

@@ -91,6 +91,10 @@ pub(super) enum SidecarCommand {
         /// All keys: the default.
         #[arg(long, conflicts_with = "sample")]
         full: bool,
+        /// Keys of each side to look at in a second at most, this once, instead of the configured number; 0 is as many
+        /// as the databases bear.
+        #[arg(long, value_name = "N")]
+        rate: Option<u64>,
     },
     /// Make the target the active side.
     Cutover {

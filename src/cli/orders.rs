@@ -55,9 +55,9 @@ async fn call(client: &Client, command: SidecarCommand, output: Output) -> Resul
             output.result(&document, || format!("{document:#}"));
             Ok(Exit::Done)
         }
-        SidecarCommand::Verify { sample, .. } => {
+        SidecarCommand::Verify { sample, rate, .. } => {
             client
-                .post("/v1/verify", &json!({"sample": sample}))
+                .post("/v1/verify", &json!({"sample": sample, "rate": rate}))
                 .await?;
             Ok(compared(
                 &follow::verification(client, output).await?,

@@ -1,8 +1,12 @@
 //! Documents as prose. Pure: a document in, a text out.
 
+mod comparison;
+
 use std::fmt::Write;
 
-use super::view::{Outcome, Preflight, Status, Summary, reason_text};
+pub(super) use comparison::{summary, verify_progress};
+
+use super::view::{Outcome, Preflight, Status, reason_text};
 
 /// The width of the names on the left.
 const LABEL_WIDTH: usize = 14;
@@ -69,7 +73,7 @@ pub(super) fn status(status: &Status) -> String {
         }
     }
     if let Some(verify) = &status.verify {
-        page.line("comparison", &comparison(verify));
+        page.line("comparison", &comparison::in_a_line(verify));
     }
     for alarm in &status.alarms {
         page.line("alarm", &reason_text(alarm));
@@ -103,6 +107,9 @@ fn next_step(status: &Status) -> &'static str {
         }
         "preparing" | "syncing" => {
             "wait until the target has everything: `handover status --watch`"
+        }
+        "in_sync" if status.can_cut_over && status.verify.is_none() => {
+            "`handover verify` compares the sides first; `handover cutover` when you are ready, `--dry-run` tries it"
         }
         "in_sync" if status.can_cut_over => {
             "`handover cutover` when you are ready; `--dry-run` tries it first"
@@ -192,53 +199,6 @@ fn severity(level: &str) -> u8 {
         "warning" => 1,
         _ => 2,
     }
-}
-
-/// What a comparison found.
-pub(super) fn summary(summary: &Summary) -> String {
-    let mut text = format!("{}\n", found(summary));
-    for difference in &summary.sample {
-        let what = difference.what.as_str().map_or_else(
-            || difference.what.to_string(),
-            |what| what.replace('_', " "),
-        );
-        let _ = writeln!(
-            text,
-            "  db {}  {}  {what}",
-            difference.database, difference.key
-        );
-    }
-    text
-}
-
-fn found(summary: &Summary) -> String {
-    let unsettled = match summary.unsettled {
-        0 => String::new(),
-        n => format!(" ({n} changed each time they were looked at)"),
-    };
-    format!(
-        "{} keys compared in {:.1} s, {} differ{unsettled}",
-        summary.keys, summary.seconds, summary.differing
-    )
-}
-
-fn comparison(verify: &super::view::Verify) -> String {
-    match (&verify.summary, &verify.error) {
-        (Some(summary), _) => found(summary),
-        (None, Some(error)) => format!("failed: {error}"),
-        (None, None) => verify_progress(verify),
-    }
-}
-
-/// How far a comparison is.
-pub(super) fn verify_progress(verify: &super::view::Verify) -> String {
-    format!(
-        "round {}: {} of about {} keys, {} differ so far",
-        verify.round.max(1),
-        verify.keys_done,
-        verify.keys_expected,
-        verify.differing
-    )
 }
 
 /// The pauses, where something was held.
@@ -406,15 +366,11 @@ error    target_empty: it holds 5 keys
     }
 
     #[test]
-    fn differing_keys_are_named() {
-        let document = json!({"keys": 10, "differing": 1, "unsettled": 2, "seconds": 0.5,
-            "sample": [{"database": 0, "key": "user:1", "what": "missing_on_target"}]});
-        assert_eq!(
-            summary(&view(&document)),
-            "\
-10 keys compared in 0.5 s, 1 differ (2 changed each time they were looked at)
-  db 0  user:1  missing on target
-"
-        );
+    fn a_comparison_is_offered_before_the_cutover() {
+        let status = |verify: serde_json::Value| -> Status {
+            view(&json!({"phase": "in_sync", "can_cut_over": true, "verify": verify}))
+        };
+        assert!(next_step(&status(json!(null))).contains("`handover verify`"));
+        assert!(!next_step(&status(json!({"running": false}))).contains("`handover verify`"));
     }
 }

@@ -102,6 +102,10 @@ pub(super) struct Verify {
     pub(super) keys_expected: u64,
     /// Keys that differ so far.
     pub(super) differing: u64,
+    /// How fast it goes.
+    pub(super) keys_per_second: Option<u64>,
+    /// What the rest of the round takes.
+    pub(super) seconds_left: Option<f64>,
     /// What it found.
     pub(super) summary: Option<Summary>,
     /// Why it found nothing.
@@ -116,6 +120,10 @@ pub(super) struct Summary {
     pub(super) differing: u64,
     /// Keys that changed whenever they were looked at.
     pub(super) unsettled: u64,
+    /// Whether more differed than could be looked at again.
+    pub(super) overflowed: bool,
+    /// Whether the side that follows had everything at the last look.
+    pub(super) caught_up: Option<bool>,
     pub(super) seconds: f64,
     /// Some of the differing keys.
     pub(super) sample: Vec<Difference>,
@@ -129,6 +137,20 @@ pub(super) struct Difference {
     pub(super) key: String,
     /// In what.
     pub(super) what: Value,
+    /// What the sides hold.
+    pub(super) source: Option<Held>,
+    pub(super) target: Option<Held>,
+}
+
+/// What a side holds under a key.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Held {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) length: Option<u64>,
+    pub(super) ttl_ms: Option<u64>,
+    pub(super) digest: Option<String>,
 }
 
 /// `GET /v1/preflight`.

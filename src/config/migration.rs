@@ -1,11 +1,13 @@
-//! The sections about the migration: `[link]` and `[cutover]`.
+//! The sections about the migration: `[link]`, `[cutover]` and `[verify]`.
 
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::section::{Section, flag};
 use crate::cutover::{Bounds, Marker};
 use crate::link;
+use crate::verify;
 
 /// A pause that is shorter cannot be kept, and one that is longer is no pause.
 const MAX_PAUSE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(1);
@@ -15,6 +17,10 @@ const MINUTES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::f
 const HOURS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 /// Bytes of lag, at the most: a larger backlog is not "behind", it is a copy.
 const LAG_BYTES_MAX: u64 = 1 << 40;
+/// More than any server answers.
+const RATE_MAX: u64 = 1_000_000_000;
+/// Keys that may be held in memory because they differ.
+const DIFFERENCES_MAX: usize = 10_000_000;
 
 #[derive(Clone, Copy)]
 enum Driver {
@@ -91,5 +97,28 @@ pub(super) fn read_bounds(root: &mut Section<'_>) -> Bounds {
             .duration("scan_grace", HOURS)
             .unwrap_or(default.scan_grace),
         reverse: section.flag("reverse").unwrap_or(default.reverse),
+    }
+}
+
+/// Reads `[verify]`.
+pub(super) fn read_comparison(root: &mut Section<'_>) -> verify::Options {
+    let mut section = root.section("verify");
+    let default = verify::Options::default();
+    verify::Options {
+        sample: None,
+        rate: section
+            .number("rate", 0..=RATE_MAX)
+            .map_or(default.rate, NonZero::new),
+        rounds: section.number("rounds", 1..=100).unwrap_or(default.rounds),
+        pause: section.duration("pause", HOURS).unwrap_or(default.pause),
+        ttl_tolerance: section
+            .duration("ttl_tolerance", HOURS)
+            .unwrap_or(default.ttl_tolerance),
+        remembered_max: section
+            .number("remembered", 1..=DIFFERENCES_MAX)
+            .unwrap_or(default.remembered_max),
+        named_max: section
+            .number("named", 0..=100_000)
+            .unwrap_or(default.named_max),
     }
 }

@@ -76,6 +76,7 @@ impl Settings {
                     !same(&self.credentials, &new.credentials, same_credentials),
                 ),
                 ("link", self.link != new.link),
+                ("verify", self.comparison != new.comparison),
                 ("state.dir", self.state_dir != new.state_dir),
                 (
                     "admin",
