@@ -40,7 +40,7 @@ pub(super) struct Session {
     pub(super) inbox: BytesMut,
     /// A large request in the inbox that was sent on without being copied: where to, and how long it is. The inbox gives
     /// its own bytes once nobody looks at them any more.
-    pub(super) handed_over: Option<(Rc<Pipeline<Client>>, usize)>,
+    pub(super) handed_over: Option<Box<(Rc<Pipeline<Client>>, usize)>>,
     /// When the newest bytes were read.
     pub(super) read_at: Instant,
     pub(super) who: Who,

@@ -10,14 +10,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::mute::{Mute, Replies};
 use super::outbox::{Outbox, Placed};
 use super::ticket::Shown;
 use super::turn::Turn;
-use crate::metrics::{ClientError, Shard};
+use crate::metrics::ClientError;
 use crate::net::Stream;
 
 /// The client's end.
@@ -60,7 +59,6 @@ pub(super) struct Client {
     speaks_resp3: Cell<bool>,
     /// Its connections are read all the same: others wait for what has come on them.
     hurried: Cell<bool>,
-    metrics: Arc<Shard>,
 }
 
 /// What a session's task wakes up for.
@@ -73,12 +71,7 @@ pub(super) enum Event {
 
 impl Client {
     /// `waiting_bytes_max` is the limit `session_reply_bytes`.
-    pub(super) fn new(
-        stream: Stream,
-        turn: Rc<Turn>,
-        metrics: Arc<Shard>,
-        waiting_bytes_max: usize,
-    ) -> Rc<Client> {
+    pub(super) fn new(stream: Stream, turn: Rc<Turn>, waiting_bytes_max: usize) -> Rc<Client> {
         Rc::new_cyclic(|this| Client {
             this: Weak::clone(this),
             stream,
@@ -100,7 +93,6 @@ impl Client {
             shown_bytes: Cell::new(0),
             speaks_resp3: Cell::new(false),
             hurried: Cell::new(false),
-            metrics,
         })
     }
 
@@ -373,7 +365,7 @@ impl Client {
             client = self.stream.peer(),
             "a client does not read its replies; limit session_reply_bytes"
         );
-        self.metrics.client_error(ClientError::Limit);
+        self.turn.metrics().client_error(ClientError::Limit);
         *self.outbox.borrow_mut() = Outbox::default();
         self.fail();
     }

@@ -146,7 +146,7 @@ impl Session {
             pipeline.unsent_bytes() == 0 && !self.frames.is_on_connection(pipeline.number());
         if asked.place == Place::Inbox && length >= HANDED_OVER_BYTES && alone {
             self.append(pipeline, &[], handling, Some(permit));
-            self.handed_over = Some((Rc::clone(pipeline), length));
+            self.handed_over = Some(Box::new((Rc::clone(pipeline), length)));
         } else {
             self.append(pipeline, asked.frame(), handling, Some(permit));
         }

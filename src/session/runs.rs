@@ -48,10 +48,11 @@ impl Session {
     fn pump_all(&mut self, inbox: &mut BytesMut) -> Result<(), End> {
         loop {
             let used = self.pump(inbox, Place::Inbox)?;
-            let Some((pipeline, length)) = self.handed_over.take() else {
+            let Some(handed_over) = self.handed_over.take() else {
                 inbox.advance(used);
                 return Ok(());
             };
+            let (pipeline, length) = *handed_over;
             inbox.advance(used - length);
             pipeline.append_taken(inbox.split_to(length));
             if self.park.is_some() || inbox.is_empty() {

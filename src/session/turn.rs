@@ -67,6 +67,11 @@ impl Turn {
         .await;
     }
 
+    /// Where the worker counts.
+    pub(super) fn metrics(&self) -> &Shard {
+        &self.metrics
+    }
+
     /// `client` has something to send.
     pub(super) fn join(&self, client: Rc<Client>) {
         self.clients.borrow_mut().push(client);

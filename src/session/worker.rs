@@ -192,7 +192,6 @@ impl Worker {
         let client = Client::new(
             stream,
             Rc::clone(&self.turn),
-            Arc::clone(&self.metrics),
             self.limits.session_reply_bytes,
         );
         let open = &self.open[listener.0];

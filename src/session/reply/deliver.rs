@@ -64,7 +64,8 @@ impl Sink for Client {
             let before = at.sent.saturating_duration_since(ticket.read_at);
             self.turn.answered(at.requests, before, at.received);
             let there = at.received.saturating_duration_since(at.sent);
-            self.metrics
+            self.turn
+                .metrics()
                 .upstream(at.side, there, u64::from(at.requests));
         }
     }
