@@ -167,14 +167,27 @@ fn an_iteration_without_grace_is_told_to_begin_again() {
     let world = World::with("cutover.scan_grace", "0s");
     let (mut app, mut other) = (world.app(), world.app());
     fill(&mut app, 500);
-    let (cursor, _) = step(&mut app, &["SCAN", "0", "COUNT", "10"]);
+    let begin = |session: &mut Client, count: u32| {
+        let (cursor, _) = step(session, &["SCAN", "0", "COUNT", &count.to_string()]);
+        cursor
+    };
+    let given: Vec<String> = (1..=30).map(|count| begin(&mut app, count)).collect();
     world.cut_over();
     for session in [&mut app, &mut other] {
-        let reply = session.call(&["SCAN", &cursor, "COUNT", "10"]);
+        let reply = session.call(&["SCAN", &given[0], "COUNT", "10"]);
         assert!(reply.is_error("ERR handover: this iteration"), "{reply:?}");
     }
-    let (cursor, _) = step(&mut other, &["SCAN", "0", "COUNT", "10"]);
-    step(&mut app, &["SCAN", &cursor, "COUNT", "10"]);
+    // Both sides give the same numbers: this one was the source's, and is the target's now. Not every number is given: it
+    // takes a key in the right place, sooner or later.
+    let known = &given[given.len() - 8..];
+    let again = (0..)
+        .find_map(|extra| {
+            other.call(&["SET", &format!("extra:{extra}"), "v"]);
+            let mut begun = (1..=200).map(|count| begin(&mut other, count));
+            begun.find(|cursor| known.contains(cursor))
+        })
+        .unwrap();
+    step(&mut app, &["SCAN", &again, "COUNT", "10"]);
 }
 
 #[test]

@@ -85,6 +85,12 @@ impl Cursors {
         }
     }
 
+    /// Which side gave it last, if that is remembered.
+    fn given_by(&self, cursor: &Cursor) -> Option<Side> {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.sides.get(cursor).copied()
+    }
+
     fn home(&self, cursor: &Cursor, here: Side) -> Home {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         match given.sides.get(cursor) {
@@ -104,29 +110,37 @@ impl Session {
             ReadRoute::Target => Side::Target,
         };
         let iteration = self.iteration(asked);
+        let crossed_at = self.worker.crossed_at.get();
+        let grace_is_over = crossed_at.is_some_and(|at| at.elapsed() > self.worker.scan_grace);
         let home = match cursor_argument(asked) {
             // A beginning; or nothing that any side has given.
             Some(0) | None => Home::Of(here),
-            Some(number) => self.home(
-                Cursor {
+            Some(number) => {
+                let cursor = Cursor {
                     listener: self.listener.id,
                     iteration,
                     number,
-                },
-                here,
-            ),
+                };
+                match self.home(cursor, here) {
+                    // The two sides give the same numbers. Once the old one is not followed any more, what this session
+                    // was given there does not outweigh what another of the pool was given here.
+                    Home::Of(side)
+                        if side != here
+                            && grace_is_over
+                            && self.worker.cursors.given_by(&cursor) == Some(here) =>
+                    {
+                        Home::Of(here)
+                    }
+                    home => home,
+                }
+            }
         };
-        let crossed_at = self.worker.crossed_at.get();
         match home {
             Home::Of(side) if side == here => self.iterate(asked, iteration, here),
             Home::Unknown if crossed_at.is_none_or(|at| at.elapsed() > FORGOTTEN_FOR) => {
                 self.iterate(asked, iteration, here)
             }
-            Home::Of(side)
-                if crossed_at.is_none_or(|at| at.elapsed() <= self.worker.scan_grace) =>
-            {
-                Ok(self.iterate_there(asked, iteration, side))
-            }
+            Home::Of(side) if !grace_is_over => Ok(self.iterate_there(asked, iteration, side)),
             Home::Of(_) | Home::Unknown => Ok(self.answer(SCAN_OVER)),
         }
     }
