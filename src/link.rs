@@ -98,6 +98,15 @@ pub struct Position {
     pub shards: Vec<ShardPosition>,
 }
 
+impl Position {
+    /// Whether both lie in the same streams, shard by shard.
+    #[must_use]
+    pub fn same_streams(&self, other: &Position) -> bool {
+        let own = self.shards.iter().map(|shard| &shard.replication_id);
+        own.eq(other.shards.iter().map(|shard| &shard.replication_id))
+    }
+}
+
 /// Changes whenever the link starts over with a full copy; equal generations mean that nothing was resynced between.
 /// Opaque but for equality; the text is for logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use self::desk::{Desk, Duties};
-use self::link_hands::LinkHands;
+use self::link_hands::{LinkHands, Seen};
 use super::Bounds;
 use super::journal::{Journal, Resumed};
 use crate::gate::Gate;
@@ -65,7 +65,7 @@ impl<L: Replication> Runner<L> {
             orders: orders_taken,
             answers,
             run: run_name(),
-            sampled: None,
+            seen: Seen::default(),
             link: parts.link,
         };
         let desk = Desk::new(Duties {

@@ -14,7 +14,7 @@ use super::super::plan::LinkStep;
 use super::super::reason::Reason;
 use super::port::Replication;
 use crate::link::preflight::Finding;
-use crate::link::{CaughtUp, Direction, Error, Position, Report, Watched};
+use crate::link::{CaughtUp, Direction, Error, Phase, Position, Report, Watched};
 use crate::terms::Side;
 
 /// Orders that may wait. The state machine has a handful outstanding at most, and looks and checks are ordered one at a
@@ -139,8 +139,18 @@ pub(super) struct LinkHands<L> {
     pub(super) answers: mpsc::Sender<Answer>,
     /// Tells this process's markers from those of another.
     pub(super) run: String,
+    /// What it has told so far.
+    pub(super) seen: Seen,
+}
+
+/// What the link has told, as far as a later step must agree with it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Where the copied side was at the last look at a stream that flowed, and which way it flowed. An attempt stands on
+    /// it: a copied side that has another stream by the time it is sampled has started over.
+    streaming: Option<(Direction, Position)>,
     /// The position that the present attempt waits for.
-    pub(super) sampled: Option<Position>,
+    sampled: Option<Position>,
 }
 
 impl<L: Replication> LinkHands<L> {
@@ -160,12 +170,12 @@ impl<L: Replication> LinkHands<L> {
                 orders,
                 answers,
                 run,
-                sampled,
+                seen,
             } = &mut self;
             tokio::select! {
                 biased;
                 () = given_up(orders, &mut waiting) => {}
-                answer = carry_out(link, sampled, run, order, answers) => {
+                answer = carry_out(link, seen, run, order, answers) => {
                     if let Some(answer) = answer && answers.send(answer).await.is_err() {
                         return;
                     }
@@ -194,7 +204,7 @@ async fn given_up(orders: &mut mpsc::Receiver<Order>, waiting: &mut VecDeque<Ord
 
 async fn carry_out<L: Replication>(
     link: &mut L,
-    sampled: &mut Option<Position>,
+    seen: &mut Seen,
     run: &str,
     order: Order,
     answers: &mpsc::Sender<Answer>,
@@ -209,6 +219,7 @@ async fn carry_out<L: Replication>(
         Order::GiveUp => return None,
         Order::Observe(direction) => {
             let report = link.observe(direction).await;
+            seen.look(direction, &report);
             return Some(Answer::Report { direction, report });
         }
         Order::Watch(direction) => {
@@ -242,21 +253,22 @@ async fn carry_out<L: Replication>(
             left,
         } => {
             let marker = format!("{run}:{number}");
-            let taken = take(link, sampled, direction, step, left, &marker).await;
+            let taken = take(link, seen, direction, step, left, &marker).await;
             if step == LinkStep::WriteMarker && taken.is_ok() && !link.abilities().fence {
                 // Without it, nothing is known at the end of the link, and said so then.
                 let _ = link.begin_counting(direction.from).await;
             }
             Event::Happened(number, taken.unwrap_or_else(Fact::LinkStepFailed))
         }
-        Order::Detach { number, direction } => match link.detach(direction, sampled.as_ref()).await
-        {
-            Ok(()) => {
-                remark(look_for_others(link, direction).await);
-                Event::Happened(number, Fact::Detached)
+        Order::Detach { number, direction } => {
+            match link.detach(direction, seen.sampled.as_ref()).await {
+                Ok(()) => {
+                    remark(look_for_others(link, direction).await);
+                    Event::Happened(number, Fact::Detached)
+                }
+                Err(error) => Event::Happened(number, Fact::DetachFailed(error.to_string())),
             }
-            Err(error) => Event::Happened(number, Fact::DetachFailed(error.to_string())),
-        },
+        }
         Order::Reverse { number, direction } => match link.reverse(direction).await {
             Ok(()) => Event::Happened(number, Fact::ReverseConfirmed),
             Err(error) => Event::Happened(number, Fact::ReverseFailed(error.to_string())),
@@ -330,7 +342,7 @@ async fn look_at_target<L: Replication>(link: &mut L) -> Result<Target, Error> {
 /// One step of an attempt; the error is the link's words.
 async fn take<L: Replication>(
     link: &mut L,
-    sampled: &mut Option<Position>,
+    seen: &mut Seen,
     direction: Direction,
     step: LinkStep,
     left: Duration,
@@ -349,12 +361,14 @@ async fn take<L: Replication>(
             Ok(Fact::Fenced)
         }
         LinkStep::SamplePosition => {
-            *sampled = None;
-            *sampled = Some(link.position(direction).await.map_err(words)?);
+            seen.sampled = None;
+            let position = link.position(direction).await.map_err(words)?;
+            seen.agrees(direction, &position)?;
+            seen.sampled = Some(position);
             Ok(Fact::PositionSampled)
         }
         LinkStep::AwaitPosition => {
-            let Some(position) = sampled else {
+            let Some(position) = &seen.sampled else {
                 return Err("no position was sampled".to_owned());
             };
             let mut polls = Polls::default();
@@ -372,6 +386,26 @@ async fn take<L: Replication>(
                 polls.pause().await;
             }
             Ok(Fact::MarkerSeen)
+        }
+    }
+}
+
+impl Seen {
+    fn look(&mut self, direction: Direction, report: &Report) {
+        if report.phase == Phase::Streaming {
+            let written = report.written.clone();
+            self.streaming = written.map(|written| (direction, written));
+        }
+    }
+
+    /// Whether a position lies in the streams that the attempt stands on; the error says what does not.
+    fn agrees(&self, direction: Direction, position: &Position) -> Result<(), String> {
+        match &self.streaming {
+            Some((seen, written)) if *seen == direction && !written.same_streams(position) => {
+                Err("the copied side has begun another replication stream".to_owned())
+            }
+            // A driver that tells no position when it is looked at has nothing to compare.
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -215,6 +215,17 @@ async fn a_detach_that_hangs_is_aborted_within_the_bound() {
 }
 
 #[tokio::test]
+async fn a_source_that_has_started_over_before_it_is_sampled_is_not_left() {
+    let world = World::in_sync(bounds()).await;
+    world.link.script(|script| script.starts_over = true);
+    let outcome = world.cutover().await.unwrap();
+    assert_eq!(outcome.outcome, "aborted");
+    let reason = "another replication stream";
+    assert!(outcome.reasons[0].contains(reason), "{outcome:?}");
+    world.assert_open_on(Side::Source);
+}
+
+#[tokio::test]
 async fn an_operator_stops_a_cutover_that_waits() {
     let world = World::in_sync(Bounds {
         max_pause: LIMIT,

@@ -32,6 +32,8 @@ pub(super) struct Script {
     pub(super) fails: Option<&'static str>,
     /// What the preflight has against it.
     pub(super) preflight_error: Option<&'static str>,
+    /// Whether the copied side is found in another stream when it is sampled than when it was looked at.
+    pub(super) starts_over: bool,
     /// What was asked, in order, looks left out.
     pub(super) calls: Vec<&'static str>,
     /// How often the link was looked at.
@@ -120,7 +122,11 @@ impl Replication for FakeLink {
 
     async fn position(&mut self, _: Direction) -> Result<Position, Error> {
         self.called("position").await?;
-        Ok(position())
+        let mut position = position();
+        if self.script(|script| script.starts_over) {
+            position.shards[0].replication_id = "another id".to_owned();
+        }
+        Ok(position)
     }
 
     async fn caught_up(&mut self, _: Direction, _: &Position) -> Result<CaughtUp, Error> {
