@@ -9,6 +9,7 @@ mod crossing;
 mod cursor;
 mod frame_text;
 mod frames;
+mod holding;
 mod identity;
 mod lanes_part;
 mod mute;
@@ -91,6 +92,8 @@ pub struct Limits {
     pub session_requests: usize,
     /// Bytes of replies that a client has not taken; reading from it stops there.
     pub session_reply_bytes: usize,
+    /// Bytes of requests that all sessions together keep while writes are held; no client is read beyond.
+    pub held_bytes: usize,
     /// Requests outstanding on one lane.
     pub lane_requests: usize,
     /// Open sessions of one listener; a further one is told `max number of clients reached`.
@@ -122,6 +125,7 @@ impl Default for Limits {
             request_bytes: 1 << 30,
             session_requests: 1024,
             session_reply_bytes: 8 << 20,
+            held_bytes: 256 << 20,
             lane_requests: 1024,
             sessions: 10_000,
             transaction_bytes: 4 << 20,

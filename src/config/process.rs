@@ -12,6 +12,7 @@ use crate::net::Bind;
 use crate::session::{Audit, Limits};
 
 const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// What one client may make a worker hold, at the most: beyond it a limit limits nothing.
@@ -68,6 +69,9 @@ fn read_limits(section: &mut Section<'_>) -> Limits {
         session_reply_bytes: section
             .size("session_reply_bytes", 64 * KIB..=BYTES_MAX)
             .unwrap_or(default.session_reply_bytes),
+        held_bytes: section
+            .size("held_bytes", MIB..=BYTES_MAX)
+            .unwrap_or(default.held_bytes),
         lane_requests: section
             .number("lane_requests", 1..=COUNT_MAX)
             .unwrap_or(default.lane_requests),

@@ -134,7 +134,7 @@ impl Changes {
     }
 }
 
-fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 16] {
+fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 17] {
     compare!(
         Limits {
             bulk_bytes,
@@ -143,6 +143,7 @@ fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 16] {
             request_bytes,
             session_requests,
             session_reply_bytes,
+            held_bytes,
             lane_requests,
             sessions,
             transaction_bytes,

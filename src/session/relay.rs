@@ -15,6 +15,7 @@ use super::blocking::Blocked;
 use super::crossing::Part;
 use super::cursor::Iterations;
 use super::frames::Frames;
+use super::holding::Share;
 use super::identity::Change;
 use super::private::Sides;
 use super::reply::{Client, Event};
@@ -68,6 +69,8 @@ pub(super) struct Session {
     pub(super) park: Option<Park>,
     /// Counts the request while the gate holds it.
     pub(super) held: Option<Gauge>,
+    /// Counts the inbox while the gate holds writes.
+    pub(super) share: Option<Share>,
 }
 
 /// Whether keys are watched.
@@ -142,6 +145,7 @@ impl Session {
             part: None,
             park: None,
             held: None,
+            share: None,
         }
     }
 
@@ -159,9 +163,12 @@ impl Session {
             })
             .await;
             let outcome = match event {
+                // Others may have been read since this one began to wait.
+                Event::Readable if self.is_held_off() => Ok(()),
                 Event::Readable => self.receive(),
                 Event::Signalled => self.turn(),
             };
+            self.count_held();
             if let Err(end) = outcome {
                 break end;
             }
@@ -177,7 +184,7 @@ impl Session {
         // miss that, whatever was sent before it: what it waits for would be given to nobody. `request_bytes` is its
         // bound, as it is the server's own.
         let has_room = self.blocked.is_some() || self.inbox.len() < PARKED_BYTES_MAX;
-        (self.park.is_none() || has_room) && self.park != Some(Park::End)
+        (self.park.is_none() || has_room) && self.park != Some(Park::End) && !self.is_held_off()
     }
 
     /// Reads once, and sends on what is whole.

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::audit::AuditLog;
 use super::cursor::Cursors;
+use super::holding::Holding;
 use super::lanes_part::LanesPart;
 use super::relay::Session;
 use super::reply::Client;
@@ -96,6 +97,8 @@ pub(super) struct Worker {
     /// When the active side last changed.
     pub(super) crossed_at: Rc<Cell<Option<Instant>>>,
     pub(super) limits: Limits,
+    /// What sessions keep while writes are held.
+    pub(super) holding: Holding,
     pub(super) sharing: Sharing,
     pub(super) lane_stall: Duration,
     pub(super) credentials: Vec<CredentialMapping>,
@@ -150,6 +153,7 @@ pub async fn run_worker(
         redirects: shared.redirects,
         crossed_at: lanes_part.crossed_at(),
         limits: settings.limits,
+        holding: Holding::new(settings.limits.held_bytes.div_ceil(workers)),
         sharing: settings.sharing,
         lane_stall: settings.lane_stall,
         credentials: settings.credentials,
