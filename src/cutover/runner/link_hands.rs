@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::super::event::{Event, Fact};
 use super::super::plan::LinkStep;
@@ -24,6 +24,12 @@ pub(super) const ORDERS_MAX: usize = 32;
 /// A fence outlasts the pause that is left by this much: long enough that it never ends before the pause does, short
 /// enough that a writer which bypasses the proxy is not kept waiting if this process dies.
 const FENCE_MARGIN: Duration = Duration::from_millis(500);
+
+/// For how long lifting the fence is tried again after a failure. No write of a client waits for it, only the end of the
+/// attempt and the next one.
+const UNFENCE_LIMIT: Duration = Duration::from_secs(1);
+/// The wait between two tries.
+const UNFENCE_WAIT: Duration = Duration::from_millis(50);
 
 /// How long a look for writers that bypass the proxy may take, inside the pause: several round trips over a long way. What
 /// has not been found out by then holds nobody up.
@@ -273,20 +279,27 @@ async fn carry_out<L: Replication>(
             Ok(()) => Event::Happened(number, Fact::ReverseConfirmed),
             Err(error) => Event::Happened(number, Fact::ReverseFailed(error.to_string())),
         },
-        Order::Unfence(direction) => {
-            // A link that cannot fence has not.
-            let lifted = if link.abilities().fence {
-                link.unfence(direction).await
-            } else {
-                Ok(())
-            };
-            match lifted {
-                Ok(()) => Event::Unfenced,
-                Err(error) => Event::UnfenceFailed(error.to_string()),
-            }
-        }
+        Order::Unfence(direction) => match lift(link, direction).await {
+            Ok(()) => Event::Unfenced,
+            Err(error) => Event::UnfenceFailed(error.to_string()),
+        },
     };
     Some(Answer::Event(event))
+}
+
+/// Lifts the fence, with as many tries as [`UNFENCE_LIMIT`] has room for: what keeps a server from answering is often
+/// over soon, and until then writers that bypass the proxy wait. A link that cannot fence has not.
+async fn lift<L: Replication>(link: &mut L, direction: Direction) -> Result<(), Error> {
+    if !link.abilities().fence {
+        return Ok(());
+    }
+    let give_up_at = Instant::now() + UNFENCE_LIMIT;
+    loop {
+        match link.unfence(direction).await {
+            Err(_) if Instant::now() < give_up_at => tokio::time::sleep(UNFENCE_WAIT).await,
+            lifted => return lifted,
+        }
+    }
 }
 
 async fn check<L: Replication>(link: &mut L, sessions: u64, scope: Scope) -> Checked {

@@ -68,3 +68,26 @@ async fn a_target_that_is_written_to_is_flushed_by_no_name() {
     }
     assert!(world.calls().is_empty());
 }
+
+#[tokio::test]
+async fn a_fence_that_cannot_be_lifted_at_once_is_lifted_when_it_can() {
+    let world = World::in_sync(bounds()).await;
+    world.link.script(|script| {
+        script.hangs = Some("caught_up");
+        script.fails = Some("unfence");
+    });
+    let is_unfence = |call: &&&str| **call == "unfence";
+    let mend = async {
+        while world.calls().iter().filter(is_unfence).count() < 2 {
+            tokio::task::yield_now().await;
+        }
+        world.link.script(|script| script.fails = None);
+    };
+    let (outcome, ()) = tokio::join!(world.cutover(), mend);
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.outcome, "aborted");
+    // The bound that passed, and nothing of a fence.
+    assert_eq!(outcome.reasons.len(), 1, "{outcome:?}");
+    assert!(outcome.reasons[0].contains("catch_up"), "{outcome:?}");
+    assert_eq!(world.calls().last(), Some(&"unfence"));
+}
