@@ -43,6 +43,8 @@ pub struct Workload {
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub answered: u64,
+    /// Sent in an open loop and not answered when waiting for it ended.
+    pub unanswered: u64,
     pub seconds: f64,
     /// Latency in nanoseconds, of each request.
     pub latency: Histogram<u64>,
@@ -170,6 +172,7 @@ impl Load {
                 now = nanos(begin.elapsed());
             }
             if next as u64 >= end && (self.owed == 0 || now > end + nanos(GRACE)) {
+                outcome.unanswered = self.owed as u64;
                 return Ok(outcome);
             }
             let wait = if (next as u64) < end {
@@ -306,9 +309,15 @@ impl Outcome {
     fn new(length: Duration) -> Outcome {
         Outcome {
             answered: 0,
+            unanswered: 0,
             seconds: length.as_secs_f64(),
             latency: Histogram::new_with_bounds(1, NANOS_MAX, 3).unwrap(),
         }
+    }
+
+    /// Whether an open loop went faster than what was measured: its latencies are then those of the answered only.
+    pub fn is_behind(&self) -> bool {
+        self.unanswered * 100 > self.answered
     }
 
     /// A quantile of the latency.

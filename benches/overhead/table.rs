@@ -38,6 +38,10 @@ impl Rounds {
         println!("|---|---|---|---|---|---|---|---|");
         let direct = &self.ways[0].1;
         for (number, (name, samples)) in self.ways.iter().enumerate() {
+            if samples.iter().any(|it| it.outcome.is_behind()) {
+                println!("| {name} | falls behind at this rate | | | | | | |");
+                continue;
+            }
             let taken = |quantile| median(samples.iter().map(|it| it.outcome.micros(quantile)));
             let added = |quantile| {
                 if number == 0 {
