@@ -66,16 +66,17 @@ pub(super) fn shown_secret_path(text: &str) -> Option<String> {
         .then(|| format!("{text:?}"))
 }
 
-/// Leaves out whatever stands before an `@`, and of a URL that has none whatever is not `host` or `host:port`.
+/// Leaves out whatever stands before an `@`, and of the rest whatever is not plainly a place: somebody may have left the
+/// `@` out, and have one in the password.
 fn without_credentials(text: &str) -> String {
     const REDACTED: &str = "[redacted]";
     let (scheme, rest) = text
         .split_once("://")
         .map_or(("", text), |(scheme, _)| text.split_at(scheme.len() + 3));
     let safe = match rest.rsplit_once('@') {
-        Some((_, rest)) => format!("{scheme}{REDACTED}@{rest}"),
-        None if scheme.is_empty() || is_host_and_port(rest) => text.to_owned(),
-        None => format!("{scheme}{REDACTED}"),
+        Some((_, rest)) if is_place(scheme, rest) => format!("{scheme}{REDACTED}@{rest}"),
+        None if scheme.is_empty() || is_place(scheme, rest) => text.to_owned(),
+        Some(_) | None => format!("{scheme}{REDACTED}"),
     };
     match safe.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", &safe[..end]),
@@ -83,10 +84,23 @@ fn without_credentials(text: &str) -> String {
     }
 }
 
-fn is_host_and_port(rest: &str) -> bool {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
-    authority.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit())
+/// Whether this is a host, perhaps with a port, and nothing else that a password could be a part of. The path of a
+/// `redis://` is a database's number; those of other schemes tell what the URL is.
+fn is_place(scheme: &str, rest: &str) -> bool {
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (host, port) = match authority.rsplit_once(':') {
+        Some(parts) if !authority.ends_with(']') => parts,
+        _ => (authority, ""),
+    };
+    let in_brackets = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let place = match in_brackets {
+        Some(address) => address
+            .bytes()
+            .all(|it| it.is_ascii_hexdigit() || it == b':'),
+        None => !host.contains(':'),
+    };
+    place && digits(port) && (!scheme.starts_with("redis") || digits(path))
 }
 
 #[cfg(test)]
@@ -110,12 +124,19 @@ mod tests {
         shows("user:hunter2@host", "[redacted]@host");
         shows("redis://:hunter2", "redis://[redacted]");
         shows("redis://user:hunter2:6379x", "redis://[redacted]");
+        // The `@` was left out.
+        shows("redis://user:hunter2host:6379/0", "redis://[redacted]");
+        shows("redis://:1/hunter2:6379", "redis://[redacted]");
+        shows("redis://us@er:hunter2host:6379", "redis://[redacted]");
+        shows("redis://[::1:hunter2]", "redis://[redacted]");
     }
 
     #[test]
     fn what_holds_no_credentials_is_shown_as_it_is() {
         shows("ftp://host:21/path", "ftp://host:21/path");
         shows("redis://[::1]", "redis://[::1]");
+        shows("redis://[::1]:70000/0", "redis://[::1]:70000/0");
+        shows("redis://host:99999/0", "redis://host:99999/0");
         shows("unix:///run/redis.sock", "unix:///run/redis.sock");
         shows("127.0.0.1", "127.0.0.1");
         shows("${REDIS_URL}", "${REDIS_URL}");
