@@ -43,6 +43,15 @@ const TOP: &[&str] = &[
     "tests",
 ];
 
+/// Where Rust files are.
+const FOLDERS: [&str; 5] = [
+    "src",
+    "tests",
+    "benches",
+    "fuzz/bodies",
+    "fuzz/fuzz_targets",
+];
+
 #[test]
 fn rooms_know_only_rooms_below_them() {
     let layers = layers(&read("src/lib.rs"));
@@ -81,6 +90,7 @@ fn files_are_one_idea_long() {
         sources("src")
             .iter()
             .chain(&sources("tests"))
+            .chain(&sources("fuzz/bodies"))
             .filter_map(too_long),
     );
     for (path, _) in LONGER {
@@ -93,13 +103,13 @@ fn files_are_one_idea_long() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    let all = ["src", "tests", "benches"].map(sources).concat();
+    let all = FOLDERS.map(sources).concat();
     assert_no_complaints(all.iter().filter_map(without_header));
 }
 
 #[test]
 fn nothing_unfinished_is_committed() {
-    let all = ["src", "tests", "benches"].map(sources).concat();
+    let all = FOLDERS.map(sources).concat();
     assert_no_complaints(all.iter().flat_map(unfinished));
 }
 
