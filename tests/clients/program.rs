@@ -1,30 +1,12 @@
-//! An application as a child process that talks with the test, line by line: it says `ready` and `done ACCOUNT`, it
-//! hears `moved`, and ends when it hears no more.
+//! An application as a child process: it says `ready` and `done ACCOUNT`, it hears `moved`, and ends when it hears no
+//! more.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
-use tempfile::TempPath;
-
-use crate::kit::Process;
+pub(crate) use crate::kit::Program;
+use crate::kit::installed;
 use crate::world::World;
-
-/// How long an application may take from one word to the next: it waits itself where the repertoire says so.
-const WORD_LIMIT: Duration = Duration::from_mins(1);
-
-/// A running application.
-pub(crate) struct Program {
-    name: String,
-    process: Process,
-    stdin: Option<ChildStdin>,
-    words: Receiver<String>,
-    /// What it writes to its error output: tracebacks.
-    errors: TempPath,
-}
 
 /// A program of `tests/clients` in Python.
 pub(crate) fn python(program: &str, world: &World, arguments: &[&str]) -> Program {
@@ -49,103 +31,4 @@ fn start(interpreter: PathBuf, program: &str, world: &World, arguments: &[&str])
         .arg(port)
         .args(arguments);
     Program::start(program, &mut command)
-}
-
-/// What `dev/setup tests` installs.
-fn installed(path: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("target/clients")
-        .join(path);
-    assert!(
-        path.exists(),
-        "{} is absent: run `dev/setup tests`",
-        path.display()
-    );
-    path
-}
-
-impl Program {
-    pub(crate) fn start(name: &str, command: &mut Command) -> Program {
-        let errors = tempfile::NamedTempFile::new().unwrap();
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(errors.reopen().unwrap())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name}: {error}; run `dev/setup tests`"));
-        Program {
-            name: name.to_owned(),
-            stdin: child.stdin.take(),
-            words: words_of(&mut child),
-            process: Process::new(child),
-            errors: errors.into_temp_path(),
-        }
-    }
-
-    /// Waits for a word of the application; gives what follows it on the line.
-    pub(crate) fn hear(&self, word: &str) -> String {
-        match self.words.recv_timeout(WORD_LIMIT) {
-            Ok(line) => match line.strip_prefix(word) {
-                Some(rest) => rest.to_owned(),
-                None => self.fail(&format!("said {line:?} where {word:?} was due")),
-            },
-            Err(RecvTimeoutError::Timeout) => self.fail(&format!("did not say {word:?}")),
-            Err(RecvTimeoutError::Disconnected) => self.fail(&format!("ended before {word:?}")),
-        }
-    }
-
-    /// The next line.
-    pub(crate) fn line(&self) -> String {
-        self.hear("")
-    }
-
-    /// These lines come next.
-    pub(crate) fn expect(&self, lines: &[&str]) {
-        for expected in lines {
-            let line = self.line();
-            if line != *expected {
-                self.fail(&format!("said {line:?} where {expected:?} was due"));
-            }
-        }
-    }
-
-    /// Says something, and these lines come next.
-    pub(crate) fn ask(&mut self, question: &str, answer: &[&str]) {
-        self.say(question);
-        self.expect(answer);
-    }
-
-    pub(crate) fn say(&mut self, word: &str) {
-        let said = writeln!(self.stdin.as_mut().unwrap(), "{word}");
-        if said.is_err() {
-            self.fail("does not listen");
-        }
-    }
-
-    /// Says no more, and expects it to end well.
-    pub(crate) fn end(mut self) {
-        drop(self.stdin.take());
-        let status = self.process.wait(WORD_LIMIT);
-        if !status.success() {
-            self.fail(&format!("ended with {status}"));
-        }
-    }
-
-    fn fail(&self, what: &str) -> ! {
-        let errors = std::fs::read_to_string(&self.errors).unwrap_or_default();
-        panic!("{} {what}\n--- its errors ---\n{errors}", self.name)
-    }
-}
-
-fn words_of(child: &mut Child) -> Receiver<String> {
-    let output = child.stdout.take().unwrap();
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
