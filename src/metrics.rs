@@ -10,11 +10,13 @@ mod labels;
 mod registry;
 mod render;
 mod shard;
+mod traffic;
 
 pub use control::{ALARMS, ControlMetrics, ControlValues, LINK_PHASES, PHASES};
 pub use labels::{ClassLabel, ClientError, CutoverOutcome, Direction, UpstreamError};
 pub use registry::{Registry, SessionCounts};
 pub use shard::{Gauge, Shard};
+pub use traffic::{RefusedCommand, Traffic};
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ mod lanes_part;
 mod mute;
 mod outbox;
 mod private;
+mod refusers;
 mod relay;
 mod replica;
 mod reply;
@@ -31,6 +32,7 @@ mod worker;
 
 pub use audit::AuditLog;
 pub use cursor::Cursors;
+pub use refusers::Refuser;
 pub use scripts::Scripts;
 pub use tracking::Redirects;
 pub use worker::{Arrival, Settings, Shared, Sharing, run_worker};

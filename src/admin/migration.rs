@@ -14,6 +14,7 @@ use crate::cutover::Handle;
 use crate::cutover::action::Alarm;
 use crate::cutover::runner::{CutoverRequest, Refusal, RefusalKind, Status};
 use crate::metrics::{ControlMetrics, ControlValues, CutoverOutcome, Registry};
+use crate::session::AuditLog;
 use crate::shutdown;
 use crate::upstream::{self, control};
 use crate::verify;
@@ -28,6 +29,8 @@ pub struct Migration {
     pub handle: Handle,
     /// What is counted.
     pub metrics: Arc<Registry>,
+    /// Whose writes were refused.
+    pub audit: Arc<AuditLog>,
     /// The listeners that are bound.
     pub listeners: Vec<Listener>,
     /// The databases, by [`Side::index`](crate::terms::Side::index).
@@ -92,6 +95,11 @@ impl Control for Migration {
         let mut status = json!(self.handle.status());
         status["sessions"] = json!(self.metrics.sessions());
         status["listeners"] = json!(self.listeners);
+        status["traffic"] = json!(self.metrics.traffic());
+        status["refused_clients"] = json!(self.audit.refusers());
+        for server in &self.servers {
+            status[server.side.as_str()] = json!({"name": server.name});
+        }
         // A fleet of one has no members to tell of.
         status["members"] = json!([]);
         status

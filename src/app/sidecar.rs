@@ -77,6 +77,7 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         settings,
         gate,
         table: shared.table,
+        audit: shared.audit,
         registry,
         addresses: data_path.addresses.clone(),
     };
@@ -91,6 +92,7 @@ struct Plane {
     settings: Settings,
     gate: Arc<Gate>,
     table: Arc<ArcSwap<Table>>,
+    audit: Arc<AuditLog>,
     registry: Arc<Registry>,
     addresses: Vec<String>,
 }
@@ -111,6 +113,7 @@ impl Plane {
             settings,
             gate,
             table,
+            audit,
             registry,
             addresses,
         } = self;
@@ -136,6 +139,7 @@ impl Plane {
         let operator = Migration {
             handle: handle.clone(),
             metrics: Arc::clone(&registry),
+            audit,
             listeners,
             servers: servers.clone(),
             comparison: settings.comparison,

@@ -1,9 +1,10 @@
-//! The log of refused writes: who tried what, at most so many lines a second.
+//! The log of refused writes: who tried what, at most so many lines a second; who it was is counted beside it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::Audit;
+use super::refusers::{Refuser, Refusers};
 
 /// A refused write.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct AuditLog {
     window: AtomicU64,
     /// Refusals without a line since the last one that had one.
     suppressed: AtomicU64,
+    /// Who they came from.
+    refusers: Refusers,
 }
 
 /// A key is logged up to here; what identifies it stands at its front.
@@ -37,10 +40,17 @@ impl AuditLog {
             started: Instant::now(),
             window: AtomicU64::new(0),
             suppressed: AtomicU64::new(0),
+            refusers: Refusers::default(),
         }
     }
 
+    /// The clients that were refused last, the newest first.
+    pub fn refusers(&self) -> Vec<Refuser> {
+        self.refusers.list()
+    }
+
     pub(super) fn refused(&self, refused: &Refused<'_>) {
+        self.refusers.note(refused);
         if !self.has_room() {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return;
@@ -79,7 +89,7 @@ impl AuditLog {
     }
 }
 
-fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
