@@ -7,10 +7,12 @@
 
 mod access;
 mod api;
+mod console;
 pub mod control;
 pub mod duration;
 mod events;
 mod failure;
+mod history;
 pub mod io;
 pub mod migration;
 mod server;

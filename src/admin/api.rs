@@ -1,24 +1,27 @@
 //! Every path of the admin API, and what it does.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
-use axum::response::sse::{KeepAlive, Sse};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures_util::StreamExt;
+use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::access::{self, Access};
+use super::console;
+use super::history::History;
 use super::verification::{Scope, Verification};
 use super::{Control, Events, Failure, FailureKind, Order, Run, duration};
 use crate::shutdown;
@@ -29,6 +32,8 @@ const BODY_BYTES_MAX: usize = 16 << 10;
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 /// How often a silent event stream shows that it lives; shorter than the usual idle limits of things in between.
 const EVENTS_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Time between two statuses in an event stream that carries them: what a person takes for at once.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// The content type of the Prometheus text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -41,6 +46,8 @@ pub(super) struct Context {
     pub(super) events: Events,
     /// The comparison of the sides.
     pub(super) verification: Verification,
+    /// The last minutes.
+    pub(super) history: History,
     /// The end of the process, which ends event streams.
     pub(super) stop: shutdown::Signal,
 }
@@ -59,19 +66,18 @@ pub(super) fn router(context: Context, access: Access) -> Router {
         .route("/v1/finalize", post(finalize))
         .route("/v1/verify", post(verify).get(verified))
         .route("/v1/events", get(events))
+        .route("/v1/history", get(history))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(access, access::guard));
     let open = Router::new()
-        .route("/", get(page))
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
         .method_not_allowed_fallback(wrong_method);
-    guarded.merge(open).with_state(context)
-}
-
-async fn page() -> Html<&'static str> {
-    Html(include_str!("page.html"))
+    guarded
+        .merge(open)
+        .merge(console::router())
+        .with_state(context)
 }
 
 async fn readyz(State(context): State<Context>) -> Response {
@@ -90,11 +96,15 @@ async fn metrics(State(context): State<Context>) -> Response {
 }
 
 async fn status(State(context): State<Context>) -> Json<Value> {
+    Json(status_of(&context))
+}
+
+fn status_of(context: &Context) -> Value {
     let mut status = context.control.status();
     if let (Some(status), Some(verify)) = (status.as_object_mut(), context.verification.status()) {
         status.insert("verify".to_owned(), verify);
     }
-    Json(status)
+    status
 }
 
 async fn preflight(State(context): State<Context>) -> Response {
@@ -196,13 +206,44 @@ async fn verified(State(context): State<Context>) -> Json<Value> {
     Json(context.verification.document().unwrap_or_default())
 }
 
-async fn events(State(context): State<Context>) -> impl IntoResponse {
+/// What a listener wants beside what happens.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EventsQuery {
+    /// The status as well, again and again, as events of that name.
+    status: bool,
+}
+
+async fn events(
+    State(context): State<Context>,
+    Query(query): Query<EventsQuery>,
+) -> impl IntoResponse {
     let mut stop = context.stop.clone();
-    let until_the_end = context
-        .events
-        .listen()
+    let statuses = if query.status {
+        statuses(context.clone()).boxed()
+    } else {
+        stream::pending().boxed()
+    };
+    let until_the_end = stream::select(context.events.listen(), statuses)
         .take_until(Box::pin(async move { stop.wait().await }));
     Sse::new(until_the_end).keep_alive(KeepAlive::new().interval(EVENTS_KEEP_ALIVE))
+}
+
+/// The status as it is now, and each second from then on.
+fn statuses(context: Context) -> impl Stream<Item = Result<sse::Event, Infallible>> + Send {
+    let mut clock = interval(STATUS_INTERVAL);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    stream::unfold((context, clock), async |(context, mut clock)| {
+        clock.tick().await;
+        let status = status_of(&context).to_string();
+        let event = sse::Event::default().event("status").data(status);
+        Some((Ok(event), (context, clock)))
+    })
+}
+
+/// The last minutes.
+async fn history(State(context): State<Context>) -> Json<Value> {
+    Json(context.history.document(&context.events))
 }
 
 async fn no_such_path() -> Failure {

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::access::Access;
 use super::api::{Context, router};
+use super::history::History;
 use super::io::Io;
 use super::verification::Verification;
 use super::{Control, Events, Settings};
@@ -61,8 +62,11 @@ impl Server {
     ///
     /// Cancel safety: dropping it ends all connections; orders that are being carried out go on.
     pub async fn run(self, control: Arc<dyn Control>, events: Events, stop: shutdown::Signal) {
+        let history = History::default();
+        tokio::spawn(history.clone().record(Arc::clone(&control), stop.clone()));
         let context = Context {
             control,
+            history,
             events,
             verification: Verification::default(),
             stop: stop.clone(),

@@ -53,6 +53,55 @@ async fn questions_are_answered() {
 }
 
 #[tokio::test]
+async fn the_page_is_served_to_everybody_and_may_use_nothing_from_elsewhere() {
+    let world = World::start(Some("secret"));
+    for path in ["/", "/console/main.js", "/console/page.css"] {
+        let part = world.get(path).await;
+        assert_eq!(part.status, 200, "{path}");
+        assert!(
+            part.head
+                .contains("content-security-policy: default-src 'none'; script-src 'self'"),
+            "{}",
+            part.head
+        );
+    }
+    assert_eq!(world.get("/console/").await.status, 404);
+}
+
+#[tokio::test]
+async fn an_event_stream_carries_the_status_where_it_is_asked_to() {
+    let world = World::start(None);
+    let mut stream = world
+        .send("GET /v1/events?status=true HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await;
+    read_until(&mut stream, "event: status\ndata: {\"phase\":\"in_sync\"}").await;
+    world.events.publish("phase", json!({"text": "syncing"}));
+    read_until(&mut stream, "event: phase").await;
+    read_until(&mut stream, "event: status").await;
+}
+
+#[tokio::test]
+async fn the_last_minutes_are_there_for_who_comes_later() {
+    let world = World::start(None);
+    world.events.publish("phase", json!({"text": "syncing"}));
+    world.events.publish("verify_progress", json!({}));
+    let history = world.get("/v1/history").await.json();
+    assert_eq!(
+        history["events"],
+        json!([{"kind": "phase", "data": {"text": "syncing"}}])
+    );
+    let sampled = async {
+        loop {
+            let history = world.get("/v1/history").await.json();
+            if !history["samples"].as_array().unwrap().is_empty() {
+                return;
+            }
+        }
+    };
+    timeout(LIMIT, sampled).await.unwrap();
+}
+
+#[tokio::test]
 async fn orders_arrive_with_their_arguments() {
     let world = World::start(None);
     assert_eq!(
