@@ -13,7 +13,6 @@ pub mod duration;
 mod events;
 mod failure;
 mod history;
-pub mod io;
 pub mod migration;
 mod server;
 mod verification;

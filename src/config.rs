@@ -4,6 +4,7 @@
 //! Refuses to know: what the settings do. `config/handover.toml` shows every key; a file per group of sections reads
 //! it, on top of `section`.
 
+mod enterprise;
 mod listener;
 mod migration;
 mod mistake;
@@ -164,7 +165,7 @@ fn read(root: &mut Section<'_>) -> Option<Settings> {
     let target = server::read(root, Side::Target, proxy.connect_timeout);
     let credentials = listener::read_credentials(root);
     let link = migration::read_link(root);
-    let bounds = migration::read_bounds(root);
+    let bounds = migration::read_bounds(root, link.as_ref());
     let comparison = migration::read_comparison(root);
     let state_dir = process::read_state_dir(root);
     let admin = process::read_admin(root);
@@ -175,7 +176,7 @@ fn read(root: &mut Section<'_>) -> Option<Settings> {
         &admin.bind,
         [source.as_ref(), target.as_ref()],
     );
-    let (source, target) = (source?, target?);
+    let (source, target, link) = (source?, target?, link?);
     Some(Settings {
         proxy,
         listeners,

@@ -3,8 +3,11 @@
 //!
 //! Refuses to know: sessions, the gate, the cutover's state.
 
+mod abilities;
 mod connection;
+pub mod enterprise;
 mod external;
+mod failure;
 mod follow;
 mod functions;
 mod info;
@@ -19,14 +22,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::abilities::{Abilities, Positions};
 use self::connection::Connections;
+use self::enterprise::Enterprise;
 use self::external::External;
+pub use self::failure::Error;
 pub use self::marker::MARKER_KEY;
 use self::vigil::Vigil;
 pub use self::vigil::{LeftSide, Watched};
 pub use self::writers::OtherClient;
 use crate::terms::{Lag, ReplOffset, Side};
-use crate::upstream::{Server, control};
+use crate::upstream::Server;
 
 /// Which way data flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,22 +52,6 @@ impl Direction {
     pub const fn to(self) -> Side {
         self.from.other()
     }
-}
-
-/// What a driver can do; the cutover asks before it promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // five independent abilities, named at their use
-pub struct Abilities {
-    /// It can start the link by itself ([`Link::prepare`]).
-    pub prepare: bool,
-    /// It knows exact positions of both sides.
-    pub positions: bool,
-    /// It can close the copied side to writers that bypass the proxy.
-    pub fence: bool,
-    /// It can end the link.
-    pub detach: bool,
-    /// It can run the link the other way round without a full copy.
-    pub reverse: bool,
 }
 
 /// Where the link stands.
@@ -177,81 +167,12 @@ pub const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 pub enum Settings {
     /// The filled side is Redis, Valkey or `KeyDB`, told so by REPLICAOF.
     ReplicaOf,
+    /// The target is a database of a Redis Enterprise cluster, which fills it.
+    Enterprise(Box<enterprise::Settings>),
     /// Something else replicates; progress is seen by marker keys only.
     External {
         /// A command that ends the replication (program and arguments); without one the operator does.
         detach_hook: Option<Vec<String>>,
-    },
-}
-
-/// What can go wrong with an order to the link.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A server could not be asked, or refused.
-    #[error(transparent)]
-    Control(#[from] control::Error),
-    /// Source and target are one server.
-    #[error("source and target are the same server (same run_id)")]
-    SameServer,
-    /// Nothing tells whether source and target are one server.
-    #[error("a server does not tell its run_id, so it cannot be told from the other")]
-    NoRunId,
-    /// The side that is to be copied is itself a replica.
-    #[error("{server} is itself a replica of {of}: end that link first")]
-    IsReplica {
-        /// The server's name.
-        server: String,
-        /// Whom it follows, as `host:port`.
-        of: String,
-    },
-    /// The link has ended, and the filled side may lack what it had applied.
-    #[error(
-        "when the link ended, a full copy had begun, or the position that was reached was gone"
-    )]
-    NotAppliedAtDetach,
-    /// The other side cannot reach a unix socket.
-    #[error(
-        "{server} is configured by a unix socket: set its replication_address to the host:port at which the other side reaches it"
-    )]
-    NoReplicationAddress {
-        /// The server's name.
-        server: String,
-    },
-    /// The server that is to follow did not take what it needs to be let in.
-    #[error("{server}: cannot set {setting} for the replication: {text}")]
-    CannotHandOver {
-        /// The server's name.
-        server: String,
-        /// The setting's name.
-        setting: &'static str,
-        /// The server's own text.
-        text: String,
-    },
-    /// A server did not take back what was set on it for the replication.
-    #[error("{server}: cannot set {setting} back to what it was before the replication: {text}")]
-    CannotHandBack {
-        /// The server's name.
-        server: String,
-        /// The setting's name.
-        setting: &'static str,
-        /// The server's own text.
-        text: String,
-    },
-    /// The driver cannot do it.
-    #[error("the {driver} link cannot {what}")]
-    NotAble {
-        /// The driver's name.
-        driver: &'static str,
-        /// What was asked of it.
-        what: &'static str,
-    },
-    /// The configured hook did not succeed.
-    #[error("the hook {program} failed: {reason}")]
-    Hook {
-        /// The program.
-        program: String,
-        /// How it ended.
-        reason: String,
     },
 }
 
@@ -274,6 +195,7 @@ pub struct Link {
 #[derive(Debug)]
 enum Driver {
     ReplicaOf,
+    Enterprise(Box<Enterprise>),
     External(External),
 }
 
@@ -285,13 +207,16 @@ impl Link {
             .unwrap_or_default();
         let run = format!("{}-{}", std::process::id(), since_epoch.as_nanos());
         Link {
-            connections: Connections::new(source, target),
             driver: match settings {
                 Settings::ReplicaOf => Driver::ReplicaOf,
+                Settings::Enterprise(settings) => {
+                    Driver::Enterprise(Box::new(Enterprise::new(*settings, &source)))
+                }
                 Settings::External { detach_hook } => {
                     Driver::External(External::new(detach_hook, run.clone()))
                 }
             },
+            connections: Connections::new(source, target),
             vigil: Vigil::default(),
             run,
         }
@@ -301,6 +226,7 @@ impl Link {
     pub fn driver_name(&self) -> &'static str {
         match self.driver {
             Driver::ReplicaOf => "replicaof",
+            Driver::Enterprise(_) => enterprise::NAME,
             Driver::External(_) => external::NAME,
         }
     }
@@ -309,15 +235,26 @@ impl Link {
     pub fn abilities(&self) -> Abilities {
         match &self.driver {
             Driver::ReplicaOf => replicaof::ABILITIES,
+            Driver::Enterprise(_) => enterprise::ABILITIES,
             Driver::External(external) => external.abilities(),
         }
     }
 
-    /// Starts the link. With the `replicaof` driver everything on the filled side is replaced by the full copy that
+    /// Makes the target where it does not exist yet and the configuration describes it: before anything else is asked about
+    /// it, on the word of the operator who migrates.
+    pub async fn provide(&mut self) -> Result<(), Error> {
+        match &mut self.driver {
+            Driver::Enterprise(enterprise) => Ok(enterprise.provide().await?),
+            Driver::ReplicaOf | Driver::External(_) => Ok(()),
+        }
+    }
+
+    /// Starts the link. With the drivers that can, everything on the filled side is replaced by the full copy that
     /// follows: the caller has the operator's word for it.
     pub async fn prepare(&mut self, direction: Direction) -> Result<(), Error> {
-        match self.driver {
+        match &mut self.driver {
             Driver::ReplicaOf => replicaof::prepare(&mut self.connections, direction).await,
+            Driver::Enterprise(enterprise) => Ok(enterprise.prepare(&mut self.connections).await?),
             Driver::External(_) => Err(self.not_able("start the replication")),
         }
     }
@@ -326,14 +263,20 @@ impl Link {
     pub async fn observe(&mut self, direction: Direction) -> Report {
         match &mut self.driver {
             Driver::ReplicaOf => replicaof::observe(&mut self.connections, direction).await,
+            Driver::Enterprise(enterprise) => {
+                enterprise.observe(&mut self.connections, direction).await
+            }
             Driver::External(external) => external.observe(&mut self.connections, direction).await,
         }
     }
 
     /// Where the copied side is now: one round trip.
     pub async fn position(&mut self, direction: Direction) -> Result<Position, Error> {
-        match self.driver {
+        match &mut self.driver {
             Driver::ReplicaOf => replicaof::position(&mut self.connections, direction).await,
+            Driver::Enterprise(enterprise) => {
+                enterprise.position(&mut self.connections, direction).await
+            }
             Driver::External(_) => Err(self.not_able("tell positions")),
         }
     }
@@ -344,7 +287,8 @@ impl Link {
         direction: Direction,
         position: &Position,
     ) -> Result<CaughtUp, Error> {
-        match self.driver {
+        match &mut self.driver {
+            Driver::Enterprise(enterprise) => enterprise.caught_up(direction, position).await,
             Driver::ReplicaOf => {
                 replicaof::caught_up(&mut self.connections, direction, position).await
             }
@@ -357,7 +301,9 @@ impl Link {
     pub async fn fence(&mut self, direction: Direction, duration: Duration) -> Result<(), Error> {
         match self.driver {
             Driver::ReplicaOf => replicaof::fence(&mut self.connections, direction, duration).await,
-            Driver::External(_) => Err(self.not_able("fence the copied side")),
+            Driver::Enterprise(_) | Driver::External(_) => {
+                Err(self.not_able("fence the copied side"))
+            }
         }
     }
 
@@ -365,7 +311,9 @@ impl Link {
     pub async fn unfence(&mut self, direction: Direction) -> Result<(), Error> {
         match self.driver {
             Driver::ReplicaOf => replicaof::unfence(&mut self.connections, direction).await,
-            Driver::External(_) => Err(self.not_able("fence the copied side")),
+            Driver::Enterprise(_) | Driver::External(_) => {
+                Err(self.not_able("fence the copied side"))
+            }
         }
     }
 
@@ -380,8 +328,13 @@ impl Link {
         direction: Direction,
         applied: Option<&Position>,
     ) -> Result<(), Error> {
-        match &self.driver {
+        match &mut self.driver {
             Driver::ReplicaOf => replicaof::detach(&mut self.connections, direction, applied).await,
+            Driver::Enterprise(enterprise) => {
+                enterprise
+                    .detach(&mut self.connections, direction, applied)
+                    .await
+            }
             Driver::External(external) => external.detach().await,
         }
     }
@@ -393,22 +346,37 @@ impl Link {
     pub async fn reverse(&mut self, direction: Direction) -> Result<(), Error> {
         match self.driver {
             Driver::ReplicaOf => replicaof::reverse(&mut self.connections, direction).await,
-            Driver::External(_) => Err(self.not_able("run the other way round")),
+            Driver::Enterprise(_) | Driver::External(_) => {
+                Err(self.not_able("run the other way round"))
+            }
         }
     }
 
     /// Writes [`MARKER_KEY`] to the copied side. Must come before the fence, which would hold it. Where the replication
     /// knows only keys, function libraries are carried over first.
     pub async fn write_marker(&mut self, direction: Direction, value: &str) -> Result<(), Error> {
-        if let Driver::External(_) = self.driver {
-            functions::carry(&mut self.connections, direction).await?;
+        match &mut self.driver {
+            Driver::ReplicaOf => {}
+            Driver::External(_) => functions::carry(&mut self.connections, direction).await?,
+            Driver::Enterprise(enterprise) => {
+                return enterprise
+                    .write_marker(&mut self.connections, direction, value)
+                    .await;
+            }
         }
         Ok(marker::write(&mut self.connections, direction, MARKER_KEY, value).await?)
     }
 
     /// Whether [`MARKER_KEY`] on the filled side has this value.
     pub async fn marker_seen(&mut self, direction: Direction, value: &str) -> Result<bool, Error> {
-        marker::seen(&mut self.connections, direction, value).await
+        match &mut self.driver {
+            Driver::Enterprise(enterprise) => {
+                enterprise.marker_seen(&mut self.connections, value).await
+            }
+            Driver::ReplicaOf | Driver::External(_) => {
+                marker::seen(&mut self.connections, direction, value).await
+            }
+        }
     }
 
     /// Keys in all databases of a side.
@@ -418,11 +386,18 @@ impl Link {
 
     /// Whether a side holds no key in any database.
     pub async fn is_empty(&mut self, side: Side) -> Result<bool, Error> {
+        if let (Driver::Enterprise(_), Side::Target) = (&self.driver, side) {
+            return Ok(sides::is_empty_by_size(self.connections.of(side)).await?);
+        }
         Ok(self.key_count(side).await? == 0)
     }
 
     /// Whether both sides are one server process.
     pub async fn same_server(&mut self) -> Result<bool, Error> {
+        if let Driver::Enterprise(enterprise) = &mut self.driver {
+            let source = &self.connections.of(Side::Source).server;
+            return Ok(enterprise.is_the_source(source).await?);
+        }
         let (source, target) = self.connections.pair(Side::Source);
         let (one, other) = tokio::try_join!(sides::run_id(source), sides::run_id(target))?;
         match (one, other) {
@@ -434,6 +409,9 @@ impl Link {
     /// Sets back on both sides what was set there so that one could follow the other; a side that still follows is left
     /// as it is. What this process does not remember, since another has set it, it does not touch.
     pub async fn hand_back(&mut self) -> Result<(), Error> {
+        if let Driver::Enterprise(enterprise) = &mut self.driver {
+            return Ok(enterprise.hand_back().await?);
+        }
         for side in Side::BOTH {
             follow::hand_back(self.connections.of(side)).await?;
         }

@@ -4,6 +4,7 @@
 //! Refuses to know: RESP, sides, sessions.
 
 pub mod dial;
+pub mod io;
 pub mod listen;
 mod socket;
 pub mod stream;
@@ -12,5 +13,6 @@ mod tests;
 pub mod tls;
 
 pub use dial::{ConnectError, Dial, Endpoint};
+pub use io::Io;
 pub use listen::{Accepted, Bind, Listener};
 pub use stream::Stream;

@@ -14,10 +14,9 @@ use tokio::time::timeout;
 use super::access::Access;
 use super::api::{Context, router};
 use super::history::History;
-use super::io::Io;
 use super::verification::Verification;
 use super::{Control, Events, Settings};
-use crate::net::{Accepted, Listener};
+use crate::net::{Accepted, Io, Listener};
 use crate::shutdown;
 
 /// Connections at once. People, a scraper and a few scripts; what is more waits in the backlog.

@@ -14,8 +14,7 @@ use tokio::time::timeout;
 use super::Exit;
 use super::address::Address;
 use super::output::Output;
-use crate::admin::io::Io;
-use crate::net::Dial;
+use crate::net::{Dial, Io};
 use crate::terms::Secret;
 
 /// How long a connection may take; sidecars are near.

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::enterprise;
 use super::section::{Section, flag};
 use crate::cutover::{Bounds, Marker};
 use crate::link;
@@ -22,43 +23,59 @@ const RATE_MAX: u64 = 1_000_000_000;
 /// Keys that may be held in memory because they differ.
 const DIFFERENCES_MAX: usize = 10_000_000;
 
-#[derive(Clone, Copy)]
+/// `max_pause` where a cluster's REST API ends the replication: a change of a database takes it seconds.
+const MAX_PAUSE_OF_A_CLUSTER: Duration = Duration::from_secs(15);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Driver {
     ReplicaOf,
+    Enterprise,
     External,
 }
 
-/// Reads `[link]`.
-pub(super) fn read_link(root: &mut Section<'_>) -> link::Settings {
+/// Reads `[link]`; none where the section of its driver is wrong.
+pub(super) fn read_link(root: &mut Section<'_>) -> Option<link::Settings> {
     let mut section = root.section("link");
-    section.later("enterprise");
-    section.later_values("driver", &["enterprise", "builtin"]);
+    section.later_values("driver", &["builtin"]);
     let drivers = [
         ("replicaof", Driver::ReplicaOf),
+        ("enterprise", Driver::Enterprise),
         ("external", Driver::External),
     ];
     let driver = section
         .choice("driver", &drivers)
         .unwrap_or(Driver::ReplicaOf);
     let detach_hook = section.command("detach_hook");
+    if detach_hook.is_some() && driver != Driver::External {
+        section.mistake(
+            "detach_hook",
+            r#"has no effect with this driver: only "external" needs one"#,
+        );
+    }
+    if section.has("enterprise") && driver != Driver::Enterprise {
+        section.mistake(
+            "enterprise",
+            r#"has no effect with this driver: set driver = "enterprise""#,
+        );
+        section.skip("enterprise");
+    }
     match driver {
-        Driver::External => link::Settings::External { detach_hook },
-        Driver::ReplicaOf => {
-            if detach_hook.is_some() {
-                section.mistake(
-                    "detach_hook",
-                    r#"has no effect with this driver: only "external" needs one"#,
-                );
-            }
-            link::Settings::ReplicaOf
+        Driver::External => Some(link::Settings::External { detach_hook }),
+        Driver::Enterprise => {
+            let settings = enterprise::read(&mut section)?;
+            Some(link::Settings::Enterprise(Box::new(settings)))
         }
+        Driver::ReplicaOf => Some(link::Settings::ReplicaOf),
     }
 }
 
-/// Reads `[cutover]`.
-pub(super) fn read_bounds(root: &mut Section<'_>) -> Bounds {
+/// Reads `[cutover]`, whose defaults depend on the link.
+pub(super) fn read_bounds(root: &mut Section<'_>, link: Option<&link::Settings>) -> Bounds {
     let mut section = root.section("cutover");
-    let default = Bounds::default();
+    let mut default = Bounds::default();
+    if let Some(link::Settings::Enterprise(_)) = link {
+        default.max_pause = MAX_PAUSE_OF_A_CLUSTER;
+    }
     let marker = section.parsed(
         "marker",
         r#"must be "auto", true or false"#,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::mistake::{Mistake, Mistakes};
 use super::{Log, Proxy, Settings};
 use crate::cutover::Bounds;
+use crate::link;
 use crate::net::tls;
 use crate::session::{Audit, CredentialMapping, Limits, ListenerSettings};
 use crate::terms::Side;
@@ -94,20 +95,26 @@ impl Settings {
         let mut note = |section: String, result: Result<(), Vec<tls::Error>>| {
             let errors = result.err().into_iter().flatten();
             mistakes.extend(errors.map(|error| Mistake {
-                path: format!("{section}.tls.{}", error.key()),
+                path: format!("{section}.{}", error.key()),
                 value: None,
                 wanted: error.to_string(),
             }));
         };
         for (at, listener) in self.listeners.iter().enumerate() {
             note(
-                format!("listener[{at}]"),
+                format!("listener[{at}].tls"),
                 listener.tls.as_ref().map_or(Ok(()), |tls| tls.reload()),
             );
         }
+        if let link::Settings::Enterprise(enterprise) = &self.link {
+            let sections = ["link.enterprise", "link.enterprise.source_cluster"];
+            for (section, api) in sections.into_iter().zip(enterprise.apis()) {
+                note(section.to_owned(), api.tls().reload());
+            }
+        }
         for server in self.servers() {
             note(
-                server.side.to_string(),
+                format!("{}.tls", server.side),
                 server.dial.tls.as_ref().map_or(Ok(()), |tls| tls.reload()),
             );
         }

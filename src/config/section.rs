@@ -107,6 +107,11 @@ impl<'run> Section<'run> {
         }
     }
 
+    /// Takes the key away, unread.
+    pub(super) fn skip(&mut self, key: &'static str) {
+        self.left.remove(key);
+    }
+
     /// Whether the key is there, and has not been asked for.
     pub(super) fn has(&self, key: &str) -> bool {
         self.left.contains_key(key)

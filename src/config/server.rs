@@ -91,6 +91,7 @@ fn read_tls(section: &mut Section<'_>, url: Option<&Url>) -> Option<Arc<Client>>
         ca: tls.file("ca"),
         cert: tls.file("cert"),
         key: tls.file("key"),
+        fingerprint: None,
         server_name: tls.text("server_name"),
         insecure_skip_verify: tls.flag("insecure_skip_verify").unwrap_or_default(),
     };

@@ -1,5 +1,6 @@
 //! What a file's text becomes, and what is said of a wrong one.
 
+mod enterprise;
 mod example;
 mod mistakes;
 mod reload;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bounds, Marker, Millis};
-use crate::link::Abilities;
+use crate::link::{Abilities, Positions};
 use crate::terms::Side;
 
 /// One change of the active side, from its arming to its end.
@@ -132,9 +132,14 @@ impl Plan {
             // What remains must be applied within the pause, with as much left for everything else.
             hold_below: bounds.max_lag.min(max_pause / 2).into(),
             proof: match (abilities.positions, bounds.marker) {
-                (true, Marker::Auto | Marker::Never) => Proof::Position,
-                (true, Marker::Always) => Proof::PositionAndMarker,
-                (false, Marker::Auto | Marker::Always | Marker::Never) => Proof::Marker,
+                (Positions::Exact, Marker::Auto | Marker::Never) => Proof::Position,
+                (Positions::Exact, Marker::Always)
+                | (Positions::BesideMarkers, Marker::Auto | Marker::Always | Marker::Never) => {
+                    Proof::PositionAndMarker
+                }
+                (Positions::Unknown, Marker::Auto | Marker::Always | Marker::Never) => {
+                    Proof::Marker
+                }
             },
             fence: abilities.fence,
             reverse: bounds.reverse && abilities.reverse,

@@ -6,7 +6,7 @@ use super::event::{Look, Remaining, Standing};
 use super::plan::CopyNumber;
 use super::reason::Reason;
 use super::{Bounds, Marker, Millis};
-use crate::link::{Abilities, Generation, Phase, Position, Report};
+use crate::link::{Abilities, Generation, Phase, Position, Positions, Report};
 use crate::terms::Lag;
 
 /// A report older than this says nothing about now: several times the interval at which the link is looked at.
@@ -56,7 +56,8 @@ impl History {
         if gap || started_over {
             self.ready_since = None;
         }
-        let stands_still = self.stands_still(report);
+        // Positions that are refreshed only now and then stand still between.
+        let stands_still = abilities.positions == Positions::Exact && self.stands_still(report);
         let mut objections = objections(report, bounds, abilities);
         if stands_still {
             objections.push(Reason::StandsStill);
@@ -131,7 +132,7 @@ pub fn standing_objections(
     if !abilities.detach {
         reasons.push(Reason::LinkCannot("end the replication"));
     }
-    if !abilities.positions && bounds.marker == Marker::Never {
+    if abilities.positions != Positions::Exact && bounds.marker == Marker::Never {
         reasons.push(Reason::MarkerNeeded);
     }
     let again_at = last_attempt.map(|last| last.plus(bounds.min_interval.into()));
@@ -161,10 +162,12 @@ fn objections(report: &Report, bounds: &Bounds, abilities: Abilities) -> Vec<Rea
         }),
         Remaining::Bytes(_) | Remaining::Time(_) => {}
     }
-    if abilities.positions && (report.applied.is_none() || report.written.is_none()) {
+    if abilities.positions == Positions::Exact
+        && (report.applied.is_none() || report.written.is_none())
+    {
         reasons.push(Reason::PositionUnknown);
     }
-    if abilities.positions && report.generation.is_none() {
+    if abilities.positions == Positions::Exact && report.generation.is_none() {
         reasons.push(Reason::CopyUnknown);
     }
     reasons

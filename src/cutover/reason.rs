@@ -285,7 +285,7 @@ impl fmt::Display for Reason {
             }
             Reason::MarkerNeeded => write!(
                 f,
-                "this link has no positions and marker is off: set marker = \"auto\""
+                "this link needs a marker to prove that nothing is outstanding, and marker is off: set marker = \"auto\""
             ),
             Reason::Preflight {
                 check,

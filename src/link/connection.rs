@@ -35,12 +35,7 @@ pub(super) struct Connections([Connection; 2]);
 
 impl Connections {
     pub(super) fn new(source: Server, target: Server) -> Connections {
-        Connections([source, target].map(|server| Connection {
-            server,
-            control: None,
-            writing: None,
-            former: vec![],
-        }))
+        Connections([source, target].map(Connection::new))
     }
 
     /// One side.
@@ -59,6 +54,16 @@ impl Connections {
 }
 
 impl Connection {
+    /// A connection that is made when it is first needed.
+    pub(super) fn new(server: Server) -> Connection {
+        Connection {
+            server,
+            control: None,
+            writing: None,
+            former: vec![],
+        }
+    }
+
     /// Keeps what a setting was before the first change; later ones change what we have set ourselves.
     pub(super) fn remember(&mut self, setting: &'static str, value: &[u8]) {
         if self.former.iter().all(|(known, _)| *known != setting) {

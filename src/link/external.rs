@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::connection::Connections;
 use super::marker::{self, PROBE_KEY};
-use super::{Abilities, Direction, Error, Phase, Report};
+use super::{Abilities, Direction, Error, Phase, Positions, Report};
 use crate::terms::Lag;
 use crate::upstream::control;
 
@@ -53,7 +53,7 @@ impl External {
     pub(super) fn abilities(&self) -> Abilities {
         Abilities {
             prepare: false,
-            positions: false,
+            positions: Positions::Unknown,
             fence: false,
             detach: self.detach_hook.is_some(),
             reverse: false,

@@ -25,10 +25,12 @@ pub(super) async fn write(
     value: &str,
 ) -> Result<(), control::Error> {
     let copied = connections.of(direction.from);
-    copied
-        .call(&["SET", key, value, "PX", EXPIRY_MS])
-        .await
-        .map(|_| ())
+    copied.call(&set(key, value)).await.map(|_| ())
+}
+
+/// The request that writes a marker.
+pub(super) const fn set<'a>(key: &'a str, value: &'a str) -> [&'a str; 5] {
+    ["SET", key, value, "PX", EXPIRY_MS]
 }
 
 /// Reads a marker from the filled side.

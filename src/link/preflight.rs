@@ -3,6 +3,7 @@
 //! Refuses to know: who asks, and whether a warning stops them.
 
 mod capacity;
+mod cluster;
 mod facts;
 mod others;
 mod sameness;
@@ -11,7 +12,7 @@ mod setup;
 use serde::Serialize;
 
 use self::facts::Facts;
-use super::{Direction, Driver, Link};
+use super::{Direction, Driver, Link, enterprise};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -56,11 +57,21 @@ pub async fn check(link: &mut Link, direction: Direction, sessions: u64) -> Vec<
         filled: &filled_facts,
         sessions,
     };
-    let of_the_driver: &[Rule] = match link.driver {
-        Driver::ReplicaOf => &REPLICAOF_RULES,
-        Driver::External(_) => &EXTERNAL_RULES,
+    let (of_the_driver, of_all): (&[Rule], &[Rule]) = match &mut link.driver {
+        Driver::ReplicaOf => (&REPLICAOF_RULES, &RULES),
+        Driver::External(_) => (&EXTERNAL_RULES, &RULES),
+        Driver::Enterprise(enterprise) => {
+            match enterprise.tell(&copied.server).await {
+                Ok(told) => findings.extend(of_the_cluster(&pair, &told)),
+                Err(error) => {
+                    let what_to_do = "the cluster must answer: check [link.enterprise]";
+                    findings.push(Verdict::error(error.to_string(), what_to_do).of("cluster"));
+                }
+            }
+            (&[], &BESIDE_A_CLUSTER)
+        }
     };
-    for rule in of_the_driver.iter().chain(&RULES) {
+    for rule in of_the_driver.iter().chain(of_all) {
         let verdict = (rule.judge)(&pair);
         findings.push(verdict.of(rule.name));
     }
@@ -105,6 +116,21 @@ const RULES: [Rule; 11] = [
     rule("clocks", sameness::clocks),
     rule("other_writers", others::on_the_copied_side),
     rule("filled_side_writers", others::on_the_filled_side),
+];
+
+/// What holds beside the rules about a cluster, which knows more of its database than the database tells.
+const BESIDE_A_CLUSTER: [Rule; 5] = [
+    rule("functions", sameness::functions_loaded),
+    rule("keyspace_events", sameness::keyspace_events),
+    rule("clocks", sameness::clocks),
+    rule("other_writers", others::on_the_copied_side),
+    rule("filled_side_writers", others::on_the_filled_side),
+];
+
+/// What the source's own replication needs, where the source is a server that tells its settings.
+const OF_A_SERVER: [Rule; 2] = [
+    rule("output_buffer", capacity::output_buffer),
+    rule("backlog", capacity::backlog),
 ];
 
 /// What a replication does not bring that knows only keys.
@@ -155,6 +181,21 @@ impl Verdict {
             what_to_do: self.what_to_do,
         }
     }
+}
+
+fn of_the_cluster(pair: &Pair<'_>, told: &enterprise::Findings) -> Vec<Finding> {
+    let case = cluster::Case { pair, told };
+    let of_a_server: &[Rule] = match told.source {
+        Some(_) => &[],
+        None => &OF_A_SERVER,
+    };
+    let by_the_cluster = cluster::RULES
+        .iter()
+        .map(|(name, judge)| judge(&case).of(name));
+    let by_the_server = of_a_server
+        .iter()
+        .map(|rule| (rule.judge)(pair).of(rule.name));
+    by_the_cluster.chain(by_the_server).collect()
 }
 
 fn reachable(

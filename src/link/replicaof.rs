@@ -14,7 +14,8 @@ use super::connection::{Connection, Connections, Reply};
 use super::follow::{address_of, follow};
 use super::info::{Info, Role, Upstream};
 use super::{
-    Abilities, CaughtUp, Direction, Error, Generation, Phase, Position, Report, ShardPosition,
+    Abilities, CaughtUp, Direction, Error, Generation, Phase, Position, Positions, Report,
+    ShardPosition,
 };
 use crate::terms::{Lag, ReplOffset};
 use crate::upstream::control;
@@ -23,7 +24,7 @@ use crate::upstream::control::Value;
 /// What the driver can do.
 pub(super) const ABILITIES: Abilities = Abilities {
     prepare: true,
-    positions: true,
+    positions: Positions::Exact,
     fence: true,
     detach: true,
     reverse: true,

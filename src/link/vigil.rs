@@ -119,7 +119,15 @@ impl Link {
     /// to. Where the link is seen by markers only, one is written to the side that was left if that takes it.
     pub async fn watch(&mut self, direction: Direction) -> Watched {
         let left = self.left_side(direction.from).await;
-        match self.driver {
+        match &mut self.driver {
+            Driver::Enterprise(enterprise) => {
+                let (again, follows) = enterprise.watch(&mut self.connections).await;
+                Watched {
+                    again,
+                    follows,
+                    left,
+                }
+            }
             Driver::ReplicaOf => {
                 let again = replicaof::observe(&mut self.connections, direction).await;
                 Watched {

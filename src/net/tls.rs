@@ -4,6 +4,7 @@
 //! Refuses to know: where the settings were written. How bytes travel through TLS is in `connection`.
 
 pub(super) mod connection;
+mod pinned;
 mod unverified;
 
 use std::fmt;
@@ -20,6 +21,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
+pub use pinned::Fingerprint;
+use pinned::Pinned;
 use unverified::Unverified;
 
 /// What a configuration says about TLS towards a server.
@@ -31,6 +34,9 @@ pub struct ClientFiles {
     pub cert: Option<PathBuf>,
     /// Its key (PEM).
     pub key: Option<PathBuf>,
+    /// The one certificate that the server may show, instead of any that a CA has signed. Its name and its dates are not
+    /// looked at.
+    pub fingerprint: Option<Fingerprint>,
     /// The name the server's certificate must carry; by default the host of the URL.
     pub server_name: Option<String>,
     /// Accept any certificate; `ca` is then read but not asked.
@@ -212,6 +218,9 @@ fn server_verifier(
     files: &ClientFiles,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, Vec<Error>> {
+    if let Some(fingerprint) = files.fingerprint {
+        return Ok(Arc::new(Pinned::new(fingerprint, provider.clone())));
+    }
     let roots = files.ca.as_deref().map(|ca| roots("ca", ca)).transpose()?;
     match (files.insecure_skip_verify, roots) {
         (true, _) => Ok(Arc::new(Unverified::new(provider.clone()))),

@@ -1,7 +1,7 @@
 //! The link of something else, seen by marker keys.
 
 use handover::link::preflight::{Level, check};
-use handover::link::{Error, Link, Phase, Settings};
+use handover::link::{Error, Link, Phase, Positions, Settings};
 use handover::terms::{Lag, Side};
 use handover::upstream::control::Value;
 
@@ -18,7 +18,8 @@ async fn an_external_replication_is_seen_by_its_markers() {
     );
     let report = observed(&mut external, FORWARD, Phase::Streaming).await;
     assert!(matches!(report.lag, Lag::Time(_)), "{report:?}");
-    assert!(!external.abilities().positions && !external.abilities().detach);
+    assert_eq!(external.abilities().positions, Positions::Unknown);
+    assert!(!external.abilities().detach);
 
     world.link.detach(FORWARD, None).await.expect("detaches");
     let Lag::Time(first) = external.observe(FORWARD).await.lag else {

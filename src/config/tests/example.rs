@@ -45,15 +45,37 @@ fn the_example_is_accepted_with_every_key_and_shows_the_defaults() {
 #[test]
 fn the_example_shows_every_key_that_is_read_and_no_other() {
     let files = tempfile::tempdir().unwrap();
-    let table: toml::Table = full_example(files.path()).parse().unwrap();
+    let everything: toml::Table = uncommented()
+        .collect::<Vec<_>>()
+        .join("\n")
+        .parse()
+        .unwrap();
     let mut shown = BTreeSet::new();
-    collect_keys("", &toml::Value::Table(table.clone()), &mut shown);
+    collect_keys("", &toml::Value::Table(everything), &mut shown);
+    let table: toml::Table = full_example(files.path()).parse().unwrap();
     let reading = Reading::new(&nothing_set);
     read(&mut reading.root(table)).expect("accepted, as the test above says");
     assert_eq!(shown, reading.into_parts().1);
 }
 
-/// Every commented key put in, and every value replaced that goes only with another choice.
+/// Keys that say otherwise what another key of the example says, or belong to another driver.
+const OTHER_CHOICES: [&str; 4] = [
+    "detach_hook",
+    "fingerprint",
+    "source_password_file",
+    "source_url",
+];
+
+/// Every commented key put in.
+fn uncommented() -> impl Iterator<Item = &'static str> {
+    EXAMPLE.lines().map(|line| {
+        line.strip_prefix('#')
+            .filter(|key| key.starts_with(|c: char| c.is_ascii_lowercase() || c == '['))
+            .unwrap_or(line)
+    })
+}
+
+/// All of it but what excludes the rest, and every value replaced that goes only with another choice.
 fn full_example(files: &Path) -> String {
     for name in [
         "source-password",
@@ -61,6 +83,10 @@ fn full_example(files: &Path) -> String {
         "app-password",
         "app-new-password",
         "admin-token",
+        "cluster-password",
+        "old-cluster-password",
+        "cluster-admin-password",
+        "far-admin-password",
     ] {
         std::fs::write(files.join(name), "secret").unwrap();
     }
@@ -74,25 +100,25 @@ fn full_example(files: &Path) -> String {
         ("target-ca.pem", "ca.pem"),
         ("target-client.pem", "client.pem"),
         ("target-client.key", "client.key"),
+        ("cluster-ca.pem", "ca.pem"),
+        ("old-cluster-ca.pem", "ca.pem"),
+        ("source-proxy.pem", "server.pem"),
+        ("replication-client.pem", "client.pem"),
+        ("replication-client.key", "client.key"),
     ] {
         std::fs::copy(certificate(from), files.join(name)).unwrap();
     }
-    let uncommented: Vec<_> = EXAMPLE
-        .lines()
-        .map(|line| {
-            line.strip_prefix('#')
-                .filter(|key| key.starts_with(|c: char| c.is_ascii_lowercase() || c == '['))
-                .unwrap_or(line)
-        })
+    let chosen: Vec<_> = uncommented()
+        .filter(|line| !OTHER_CHOICES.iter().any(|key| line.starts_with(key)))
         .collect();
-    uncommented
+    chosen
         .join("\n")
         .replace("/etc/handover", files.to_str().unwrap())
-        // TLS keys go with TLS, a mode with a unix socket, a hook with an external link.
+        // TLS keys go with TLS, a mode with a unix socket, a cluster with its driver.
         .replace("redis://127.0.0.1", "rediss://127.0.0.1")
         .replace("127.0.0.1:6380", "unix:/run/handover/app.sock")
         .replace("127.0.0.1:9600", "unix:/run/handover/admin.sock")
-        .replace("driver = \"replicaof\"", "driver = \"external\"")
+        .replace("driver = \"replicaof\"", "driver = \"enterprise\"")
 }
 
 fn collect_keys(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {

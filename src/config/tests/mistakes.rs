@@ -190,7 +190,7 @@ fn a_word_that_is_no_choice_is_refused_with_the_choices() {
     check(
         &with("[link]", "driver = \"psync\""),
         "link.driver",
-        r#""replicaof" or "external""#,
+        r#""replicaof" or "enterprise" or "external""#,
     );
     check(
         &with("[log]", "format = \"xml\""),

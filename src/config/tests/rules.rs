@@ -11,18 +11,8 @@ fn what_later_versions_bring_is_refused_and_said_to_be_later() {
         later,
     );
     check(
-        &with("[link]", "driver = \"enterprise\""),
-        "link.driver",
-        later,
-    );
-    check(
         &with("[link]", "driver = \"builtin\""),
         "link.driver",
-        later,
-    );
-    check(
-        &format!("{LEAST}[link.enterprise]\napi = \"https://x:9443\"\n"),
-        "link.enterprise",
         later,
     );
     check(

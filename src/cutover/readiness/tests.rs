@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::link::{Position, ShardPosition};
+use crate::link::{Position, Positions, ShardPosition};
 use crate::terms::ReplOffset;
 
 const ABILITIES: Abilities = Abilities {
     prepare: true,
-    positions: true,
+    positions: Positions::Exact,
     fence: true,
     detach: true,
     reverse: true,
@@ -203,7 +203,7 @@ fn a_gap_between_looks_starts_the_wait_anew() {
 #[test]
 fn a_link_without_positions_needs_neither_them_nor_a_named_copy() {
     let abilities = Abilities {
-        positions: false,
+        positions: Positions::Unknown,
         ..ABILITIES
     };
     let report = Report {

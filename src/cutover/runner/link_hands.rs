@@ -303,6 +303,14 @@ async fn lift<L: Replication>(link: &mut L, direction: Direction) -> Result<(), 
 }
 
 async fn check<L: Replication>(link: &mut L, sessions: u64, scope: Scope) -> Checked {
+    if scope == Scope::Migration
+        && let Err(error) = link.provide().await
+    {
+        return Checked {
+            findings: vec![],
+            target: Some(Err(error)),
+        };
+    }
     let findings = link.preflight(Direction::FORWARD, sessions).await;
     let target = match scope {
         Scope::Preflight => None,

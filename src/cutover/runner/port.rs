@@ -12,6 +12,7 @@ use crate::terms::Side;
 pub trait Replication: Send {
     fn driver_name(&self) -> &'static str;
     fn abilities(&self) -> Abilities;
+    fn provide(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
     fn prepare(&mut self, direction: Direction) -> impl Future<Output = Result<(), Error>> + Send;
     fn observe(&mut self, direction: Direction) -> impl Future<Output = Report> + Send;
     fn position(
@@ -74,6 +75,10 @@ impl Replication for Link {
 
     fn abilities(&self) -> Abilities {
         Link::abilities(self)
+    }
+
+    async fn provide(&mut self) -> Result<(), Error> {
+        Link::provide(self).await
     }
 
     async fn prepare(&mut self, direction: Direction) -> Result<(), Error> {

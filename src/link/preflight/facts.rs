@@ -39,6 +39,8 @@ pub(super) struct Facts {
     pub(super) replication_address: Option<(String, u16)>,
     /// The host by which we reach it; none for a unix socket.
     pub(super) host: Option<String>,
+    /// Whether we reach it over TLS.
+    pub(super) is_encrypted: bool,
     /// Why its user may not replicate, in the server's words; none where it may, or where the server cannot say.
     pub(super) replication_refused: Option<String>,
     /// Clients that are not this process and may have written; none where they cannot be told from this process's.
@@ -95,6 +97,7 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
             Endpoint::Tcp { host, .. } => Some(host.clone()),
             Endpoint::Unix(_) => None,
         },
+        is_encrypted: connection.server.dial.tls.is_some(),
         replication_refused,
         other_writers,
     })

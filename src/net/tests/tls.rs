@@ -256,6 +256,7 @@ fn every_wrong_file_is_reported_with_its_key() {
         key: Some(data("client.pem")),
         server_name: Some("not a name".into()),
         insecure_skip_verify: false,
+        ..bare()
     };
     let keys: Vec<_> = Client::load(&files, "localhost")
         .unwrap_err()

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::cutover::runner::Replication;
 use crate::link::preflight::{Finding, Level};
 use crate::link::{
-    Abilities, CaughtUp, Direction, Error, Generation, LeftSide, Phase, Position, Report,
-    ShardPosition, Watched,
+    Abilities, CaughtUp, Direction, Error, Generation, LeftSide, Phase, Position, Positions,
+    Report, ShardPosition, Watched,
 };
 use crate::terms::{Lag, ReplOffset, Side};
 
@@ -84,11 +84,15 @@ impl Replication for FakeLink {
     fn abilities(&self) -> Abilities {
         Abilities {
             prepare: true,
-            positions: true,
+            positions: Positions::Exact,
             fence: true,
             detach: true,
             reverse: true,
         }
+    }
+
+    async fn provide(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 
     async fn prepare(&mut self, direction: Direction) -> Result<(), Error> {

@@ -1,5 +1,4 @@
-//! A [`net::Stream`](crate::net::Stream) as the HTTP library wants to see it; for the server here, and for whoever is
-//! its client.
+//! A [`Stream`] as the HTTP library wants to see it, at either end of a connection.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::Stream;
+use super::Stream;
 
 /// A connection that reads and writes the way tokio does.
 #[derive(Debug)]

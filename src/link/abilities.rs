@@ -1,0 +1,28 @@
+//! What a driver can do.
+
+/// What a driver can do; the cutover asks before it promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent abilities, named at their use
+pub struct Abilities {
+    /// It can start the link by itself ([`prepare`](super::Link::prepare)).
+    pub prepare: bool,
+    /// How exactly it knows positions of both sides.
+    pub positions: Positions,
+    /// It can close the copied side to writers that bypass the proxy.
+    pub fence: bool,
+    /// It can end the link.
+    pub detach: bool,
+    /// It can run the link the other way round without a full copy.
+    pub reverse: bool,
+}
+
+/// How exactly a driver knows positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Positions {
+    /// They prove by themselves that nothing is outstanding.
+    Exact,
+    /// They are not told by every version, or not known to be applied: a marker must prove it, and they in addition.
+    BesideMarkers,
+    /// Not at all: a marker proves it.
+    Unknown,
+}

@@ -1,0 +1,95 @@
+//! The end of Replica Of, and seeing it ended.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::client::{Client, Patience};
+use super::database::{Database, look};
+use super::failure::Error;
+
+/// How long it may take. Inside a cutover the pause's bound is usually the shorter one.
+const STOP_LIMIT: Duration = Duration::from_mins(1);
+
+/// Between two looks: short beside the seconds that a cluster takes, and no burden for it.
+const STOP_LOOK: Duration = Duration::from_millis(50);
+
+/// Ends it, and looks until it is seen ended and the cluster has finished the change.
+pub(super) async fn stop(client: &mut Client, uid: u64) -> Result<Database, Error> {
+    let give_up_at = Instant::now() + STOP_LIMIT;
+    let order = json!({ "replica_sync": "disabled" });
+    client
+        .put(
+            &format!("/v1/bdbs/{uid}"),
+            &order,
+            Patience::For(STOP_LIMIT),
+        )
+        .await?;
+    loop {
+        let database = look(client, uid, Patience::For(STOP_LIMIT)).await?;
+        if is_stopped(&database) {
+            return Ok(database);
+        }
+        if Instant::now() >= give_up_at {
+            return Err(Error::WorkUnfinished {
+                api: client.name().to_owned(),
+                work: "the end of Replica Of",
+                limit: STOP_LIMIT,
+                state: format!(
+                    "replica_sync is {}, the database {}",
+                    database.replica_sync.as_deref().unwrap_or("not told"),
+                    database.status.as_deref().unwrap_or("of unknown status")
+                ),
+            });
+        }
+        sleep(STOP_LOOK).await;
+    }
+}
+
+/// Takes the sources away, so that nobody starts it again by mistake.
+pub(super) async fn forget(client: &mut Client, uid: u64, patience: Patience) -> Result<(), Error> {
+    let order = json!({ "replica_sources": [] });
+    client
+        .put(&format!("/v1/bdbs/{uid}"), &order, patience)
+        .await?;
+    Ok(())
+}
+
+/// Whether it is seen ended. What is not told is not seen.
+pub(super) fn is_stopped(database: &Database) -> bool {
+    database.replica_sync.as_deref() == Some("disabled")
+        && database.status.as_deref() == Some("active")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(database: &serde_json::Value, expected: bool) {
+        let database = Database::read(database).expect("a database");
+        assert_eq!(is_stopped(&database), expected, "{database:?}");
+    }
+
+    #[test]
+    fn it_is_ended_only_where_it_is_seen_disabled_and_settled() {
+        check(
+            &json!({"uid": 1, "replica_sync": "disabled", "status": "active"}),
+            true,
+        );
+        for (sync, status) in [
+            ("disabled", "active-change-pending"),
+            ("enabled", "active"),
+            ("stopped", "active"),
+            ("paused", "active"),
+            ("", "active"),
+            ("disabled", ""),
+        ] {
+            check(
+                &json!({"uid": 1, "replica_sync": sync, "status": status}),
+                false,
+            );
+        }
+    }
+}

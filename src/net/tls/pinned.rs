@@ -1,0 +1,151 @@
+//! One certificate by its fingerprint: for servers whose certificate nobody has signed. What is pinned is the whole
+//! certificate, so neither its name nor its dates matter; the far end must prove that it holds the key.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+/// The SHA-256 of a certificate in its DER form, as `openssl x509 -fingerprint -sha256` shows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// That of a certificate.
+    ///
+    /// # Panics
+    /// Never: the suite whose hash is used is one of TLS 1.3.
+    pub fn of(certificate: &CertificateDer<'_>) -> Fingerprint {
+        let suite = TLS13_AES_128_GCM_SHA256
+            .tls13()
+            .expect("the suite is one of TLS 1.3, as its name says");
+        let hash = suite.common.hash_provider.hash(certificate);
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(hash.as_ref());
+        Fingerprint(fingerprint)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = ();
+
+    /// Reads 64 hexadecimal digits, in pairs that colons may separate.
+    fn from_str(text: &str) -> Result<Fingerprint, ()> {
+        if text.contains(':') && text.split(':').any(|pair| pair.len() != 2) {
+            return Err(());
+        }
+        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+        let mut fingerprint = [0; 32];
+        if digits.len() != 2 * fingerprint.len() {
+            return Err(());
+        }
+        for (byte, pair) in fingerprint.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |at: usize| char::from(pair[at]).to_digit(16).ok_or(());
+            *byte = (digit(0)? * 16 + digit(1)?) as u8;
+        }
+        Ok(Fingerprint(fingerprint))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs: Vec<_> = self.0.iter().map(|byte| format!("{byte:02X}")).collect();
+        f.write_str(&pairs.join(":"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Takes one certificate and no other.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    fingerprint: Fingerprint,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Pinned {
+    pub(super) fn new(fingerprint: Fingerprint, provider: Arc<CryptoProvider>) -> Pinned {
+        Pinned {
+            fingerprint,
+            provider,
+        }
+    }
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let shown = Fingerprint::of(end_entity);
+        if shown == self.fingerprint {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(Error::General(format!(
+            "the server shows another certificate than the pinned one: SHA-256 {shown}"
+        )))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_with_and_without_colons() {
+        let pinned = Fingerprint::of(&CertificateDer::from(b"abc".to_vec()));
+        // The SHA-256 of "abc", from the standard that defines it (FIPS 180-2).
+        let digits = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(digits.parse(), Ok(pinned));
+        assert_eq!(digits.to_uppercase().parse(), Ok(pinned));
+        assert_eq!(pinned.to_string().parse(), Ok(pinned));
+        for wrong in [
+            "",
+            "ba78",
+            &digits.replace('b', "g"),
+            &format!("{digits}00"),
+        ] {
+            assert_eq!(wrong.parse::<Fingerprint>(), Err(()), "{wrong}");
+        }
+        let uneven = pinned.to_string().replacen("BA:78", "BA7:8", 1);
+        assert_eq!(uneven.parse::<Fingerprint>(), Err(()));
+    }
+}
