@@ -23,7 +23,9 @@ pub use failure::{Failure, FailureKind};
 pub use migration::Migration;
 pub use server::Server;
 
-use crate::net::Bind;
+use std::sync::Arc;
+
+use crate::net::{Bind, tls};
 use crate::terms::Secret;
 
 /// Where and for whom the admin API listens.
@@ -31,6 +33,8 @@ use crate::terms::Secret;
 pub struct Settings {
     /// Where.
     pub bind: Bind,
+    /// TLS towards clients, or none.
+    pub tls: Option<Arc<tls::Server>>,
     /// The bearer token that acting needs; required unless `bind` is loopback or a unix socket.
     pub token: Option<Secret>,
 }

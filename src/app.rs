@@ -3,6 +3,7 @@
 //!
 //! Read next: `sidecar` (what is started, in which order), `data_path` (its threads).
 
+mod certificates;
 mod commands;
 mod data_path;
 mod logging;

@@ -4,6 +4,8 @@
 //! Refuses to know: what the settings do. `config/handover.toml` shows every key; a file per group of sections reads
 //! it, on top of `section`.
 
+mod bind;
+mod certificates;
 mod enterprise;
 mod listener;
 mod migration;
@@ -27,6 +29,7 @@ use crate::terms::Side;
 use crate::{admin, cutover, link, session, upstream, verify};
 use section::{Reading, Section};
 
+pub use certificates::{Certificates, Found, Look};
 pub use mistake::{Mistake, Mistakes};
 pub use reload::{Change, Effect};
 
@@ -213,15 +216,15 @@ fn check_addresses(
     }
     for (at, listener) in listeners.iter().enumerate() {
         let key = format!("listener[{at}].bind");
-        let bind = listener::written(&listener.bind);
-        if listener::collide(&listener.bind, admin) {
-            root.mistake_with(&key, &bind, "must differ from that of [admin]");
+        let written = bind::written(&listener.bind);
+        if bind::collide(&listener.bind, admin) {
+            root.mistake_with(&key, &written, "must differ from that of [admin]");
         }
         for server in servers.into_iter().flatten() {
             if leads_to(&server.dial.endpoint, &listener.bind) {
                 root.mistake_with(
                     &key,
-                    &bind,
+                    &written,
                     format!("must differ from the url of [{}]", server.side),
                 );
             }

@@ -7,6 +7,7 @@ pub mod dial;
 pub mod io;
 pub mod listen;
 mod socket;
+mod socket_file;
 pub mod stream;
 #[cfg(test)]
 mod tests;
@@ -15,4 +16,5 @@ pub mod tls;
 pub use dial::{ConnectError, Dial, Endpoint};
 pub use io::Io;
 pub use listen::{Accepted, Bind, Listener};
+pub use socket_file::Owner;
 pub use stream::Stream;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use handover::admin::{self, Answer, Control, Failure, FailureKind, Order, Run};
-use handover::net::{Bind, Dial, Endpoint};
+use handover::net::{Bind, Dial, Endpoint, Owner};
 use handover::shutdown;
 use handover::terms::{Identity, Secret, Side};
 use handover::upstream;
@@ -110,6 +110,7 @@ impl World {
         let control = Arc::new(Scripted::default());
         let settings = admin::Settings {
             bind,
+            tls: None,
             token: token.map(Secret::new),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -337,6 +338,7 @@ fn the_token_is_read_from_its_file_and_the_socket_from_its_path() {
     let bind = Bind::Unix {
         path: directory.path().join("admin.sock"),
         mode: 0o600,
+        owner: Owner::default(),
     };
     let world = World::start_at(bind, Some("secret")).answers(Ok(json!({"outcome": "finalized"})));
     let mut file = tempfile::NamedTempFile::new().unwrap();

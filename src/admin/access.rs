@@ -138,6 +138,7 @@ mod tests {
     fn access(bind: &str, token: Option<&str>) -> Option<Access> {
         Access::new(&Settings {
             bind: Bind::Tcp(bind.parse().unwrap()),
+            tls: None,
             token: token.map(Secret::new),
         })
     }

@@ -16,7 +16,7 @@ use super::api::{Context, router};
 use super::history::History;
 use super::verification::Verification;
 use super::{Control, Events, Settings};
-use crate::net::{Accepted, Io, Listener};
+use crate::net::{Io, Listener, Stream, tls};
 use crate::shutdown;
 
 /// Connections at once. People, a scraper and a few scripts; what is more waits in the backlog.
@@ -33,6 +33,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Server {
     /// The socket.
     listener: Listener,
+    /// TLS towards clients, or none.
+    tls: Option<Arc<tls::Server>>,
     /// Who may do what.
     access: Access,
 }
@@ -48,6 +50,7 @@ impl Server {
         })?;
         Ok(Server {
             listener: Listener::bind(&settings.bind)?,
+            tls: settings.tls.clone(),
             access,
         })
     }
@@ -84,8 +87,9 @@ impl Server {
             match accepted {
                 Ok((place, connection)) => {
                     let (service, stop) = (service.clone(), stop.clone());
+                    let opened = connection.adopt(self.tls.clone());
                     connections.spawn(async move {
-                        serve(connection, service, stop).await;
+                        serve(opened, service, stop).await;
                         drop(place);
                     });
                 }
@@ -117,11 +121,11 @@ async fn accept(
 }
 
 async fn serve(
-    connection: Accepted,
+    opened: impl Future<Output = io::Result<Stream>>,
     service: TowerToHyperService<axum::Router>,
     mut stop: shutdown::Signal,
 ) {
-    let stream = match connection.adopt(None).await {
+    let stream = match opened.await {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(%error, "an admin connection ended before it began"),
     };

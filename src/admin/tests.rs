@@ -330,7 +330,9 @@ async fn a_unix_socket_serves_as_well() {
         bind: Bind::Unix {
             path: path.clone(),
             mode: 0o600,
+            owner: crate::net::Owner::default(),
         },
+        tls: None,
         token: None,
     })
     .unwrap();

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 use super::data_path::DataPath;
 use super::signals::Signals;
-use super::{Error, commands};
+use super::{Error, certificates, commands};
 use crate::admin::{self, Events, Migration, migration};
 use crate::command::{CommandId, Table};
 use crate::config::{Lanes, Settings};
@@ -144,7 +144,10 @@ impl Plane {
             servers: servers.clone(),
             comparison: settings.comparison,
         };
+        let reread = Arc::new(Notify::new());
+        let watched = settings.certificates();
         let background = [
+            tokio::task::spawn_local(certificates::keep(watched, Arc::clone(&reread))),
             tokio::task::spawn_local(commands::overlay(table, servers.to_vec())),
             tokio::task::spawn_local(migration::observe(
                 handle,
@@ -152,7 +155,13 @@ impl Plane {
                 events.clone(),
                 signal.clone(),
             )),
-            tokio::task::spawn_local(signals.obey(file.to_owned(), settings, bounds, trigger)),
+            tokio::task::spawn_local(signals.obey(
+                file.to_owned(),
+                settings,
+                bounds,
+                reread,
+                trigger,
+            )),
         ];
         let serving =
             tokio::task::spawn_local(admin.run(Arc::new(operator), events, signal.clone()));

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::config::{Effect, Settings};
 use crate::cutover::Bounds;
@@ -27,19 +28,23 @@ impl Signals {
         })
     }
 
-    /// Reloads on SIGHUP; on SIGTERM or SIGINT announces the end and returns.
+    /// Reloads on SIGHUP, and has `certificates` read again; on SIGTERM or SIGINT announces the end and returns.
     pub(super) async fn obey(
         mut self,
         file: PathBuf,
         mut settings: Settings,
         bounds: watch::Sender<Bounds>,
+        certificates: Arc<Notify>,
         trigger: Trigger,
     ) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
-                _ = self.hangup.recv() => reload(&file, &mut settings, &bounds),
+                _ = self.hangup.recv() => {
+                    reload(&file, &mut settings, &bounds);
+                    certificates.notify_one();
+                }
             }
         }
         tracing::info!("ending");
@@ -65,9 +70,6 @@ fn reload(file: &std::path::Path, settings: &mut Settings, bounds: &watch::Sende
                 "changed in the file; it needs a restart to take effect"
             );
         }
-    }
-    if let Err(mistakes) = settings.reload_certificates() {
-        tracing::warn!(%mistakes, "certificates that could not be read again stay as they were");
     }
     bounds.send_replace(new.bounds);
     settings.bounds = new.bounds;

@@ -7,16 +7,29 @@ use crate::net::Endpoint;
 
 /// Where the admin API is unless told otherwise; the default of `[admin] bind`.
 pub(super) const DEFAULT: &str = "http://127.0.0.1:9600";
-/// The port of a URL that names none.
+/// The port of an `http` URL that names none.
 const PORT_DEFAULT: u16 = 80;
+/// The port of an `https` URL that names none.
+const TLS_PORT_DEFAULT: u16 = 443;
 
-/// What `--admin` takes: `http://HOST:PORT` or `unix:PATH`.
+/// What `--admin` takes: `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     /// Where to connect.
     pub(super) endpoint: Endpoint,
+    /// How.
+    pub(super) transport: Transport,
     /// What `Host` says.
     pub(super) host: String,
+}
+
+/// Whether the connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// It is not.
+    Plain,
+    /// With TLS.
+    Tls,
 }
 
 impl FromStr for Address {
@@ -31,29 +44,33 @@ impl FromStr for Address {
             }
             return Ok(Address {
                 endpoint: Endpoint::Unix(PathBuf::from(path)),
+                transport: Transport::Plain,
                 host: "localhost".to_owned(),
             });
         }
-        if text.starts_with("https://") {
-            return Err("https is not available in this version: use the sidecar's own machine, or a tunnel".to_owned());
-        }
-        let authority = text
-            .strip_prefix("http://")
-            .unwrap_or(text)
-            .trim_end_matches('/');
-        let (host, port) = split(authority).ok_or("write http://HOST:PORT or unix:PATH")?;
+        let (transport, rest) = match text.strip_prefix("https://") {
+            Some(rest) => (Transport::Tls, rest),
+            None => (
+                Transport::Plain,
+                text.strip_prefix("http://").unwrap_or(text),
+            ),
+        };
+        let authority = rest.trim_end_matches('/');
+        let (host, port) = split(authority, transport)
+            .ok_or("write http://HOST:PORT, https://HOST:PORT or unix:PATH")?;
         Ok(Address {
             endpoint: Endpoint::Tcp {
                 host: host.to_owned(),
                 port,
             },
+            transport,
             host: authority.to_owned(),
         })
     }
 }
 
 /// Host and port of `host`, `host:port`, `[v6]` or `[v6]:port`.
-fn split(authority: &str) -> Option<(&str, u16)> {
+fn split(authority: &str, transport: Transport) -> Option<(&str, u16)> {
     if authority.is_empty() || authority.contains(['/', '@', '?', '#', ' ']) {
         return None;
     }
@@ -63,7 +80,10 @@ fn split(authority: &str) -> Option<(&str, u16)> {
     };
     let port = match port.strip_prefix(':') {
         Some(digits) => digits.parse().ok()?,
-        None if port.is_empty() => PORT_DEFAULT,
+        None if port.is_empty() => match transport {
+            Transport::Plain => PORT_DEFAULT,
+            Transport::Tls => TLS_PORT_DEFAULT,
+        },
         None => return None,
     };
     (!host.is_empty()).then_some((host, port))
@@ -85,6 +105,12 @@ mod tests {
         assert_eq!(tcp("localhost:9600"), "localhost 9600");
         assert_eq!(tcp("http://[::1]:9600"), "::1 9600");
         assert_eq!(tcp("[::1]"), "::1 80");
+        assert_eq!(tcp("https://sidecar"), "sidecar 443");
+        assert_eq!(tcp("https://[::1]:9600/"), "::1 9600");
+        let transport = |text: &str| text.parse::<Address>().unwrap().transport;
+        assert_eq!(transport("https://sidecar"), Transport::Tls);
+        assert_eq!(transport("http://sidecar"), Transport::Plain);
+        assert_eq!(transport("unix:/run/admin.sock"), Transport::Plain);
         for unix in ["unix:/run/admin.sock", "unix:///run/admin.sock"] {
             assert_eq!(
                 unix.parse::<Address>().unwrap().endpoint,
@@ -96,7 +122,8 @@ mod tests {
             "http://",
             "http://:9600",
             "http://host:port",
-            "https://host",
+            "https://",
+            "ftp://host",
             "unix:",
             "http://a/b",
             "::1",

@@ -127,12 +127,24 @@ pub(super) enum SidecarCommand {
 /// Which sidecar.
 #[derive(Debug, Args)]
 pub(super) struct Sidecar {
-    /// Where its admin API is: http://HOST:PORT or unix:PATH.
+    /// Where its admin API is: http://HOST:PORT, https://HOST:PORT or unix:PATH.
     #[arg(long, value_name = "URL", env = "HANDOVER_ADMIN", default_value = address::DEFAULT)]
     pub(super) admin: Address,
     /// A file with the token that the sidecar asks for.
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// With https: the authority that signed the sidecar's certificate (PEM); the system's authorities are not used.
+    #[arg(long, value_name = "FILE", env = "HANDOVER_CA")]
+    pub(super) ca: Option<PathBuf>,
+    /// With https: the name in the sidecar's certificate, where it is not the host of the URL.
+    #[arg(long, value_name = "NAME")]
+    pub(super) server_name: Option<String>,
+    /// With https: a certificate (PEM), where the sidecar asks for one.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(super) cert: Option<PathBuf>,
+    /// The key of --cert (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(super) key: Option<PathBuf>,
 }
 
 /// How large the demo is.
@@ -256,8 +268,12 @@ mod tests {
             Some(ErrorKind::ValueValidation)
         );
         assert_eq!(
-            parse("status --admin https://host").err(),
+            parse("status --admin ftp://host").err(),
             Some(ErrorKind::ValueValidation)
+        );
+        assert_eq!(
+            parse("status --admin https://host --cert c").err(),
+            Some(ErrorKind::MissingRequiredArgument)
         );
         assert_eq!(parse("cut-over").err(), Some(ErrorKind::InvalidSubcommand));
     }

@@ -1,6 +1,7 @@
 //! One call of the admin API: a connection, a request, an answer.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,9 +13,11 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::Exit;
-use super::address::Address;
+use super::address::{Address, Transport};
+use super::arguments::Sidecar;
 use super::output::Output;
-use crate::net::{Dial, Io};
+use crate::net::tls::{self, ClientFiles};
+use crate::net::{Dial, Endpoint, Io};
 use crate::terms::Secret;
 
 /// How long a connection may take; sidecars are near.
@@ -27,7 +30,11 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// A way to one sidecar.
 #[derive(Debug)]
 pub(super) struct Client {
-    address: Address,
+    /// The way.
+    dial: Dial,
+    /// What `Host` says.
+    host: String,
+    /// The token, if there is one.
     token: Option<Secret>,
 }
 
@@ -60,6 +67,9 @@ pub(super) enum CallError {
     /// The token's file cannot be read.
     #[error("cannot read the token file: {0}")]
     Token(String),
+    /// The certificates that https needs are absent or of no use, or there is no https that they could serve.
+    #[error("{0}")]
+    Tls(String),
 }
 
 impl CallError {
@@ -70,6 +80,7 @@ impl CallError {
             CallError::Lost(_) => ("lost", &[][..], Exit::Failed),
             CallError::Strange(_) => ("strange_answer", &[][..], Exit::Failed),
             CallError::Token(_) => ("token_file", &[][..], Exit::Usage),
+            CallError::Tls(_) => ("tls", &[][..], Exit::Usage),
             CallError::Refused {
                 status,
                 code,
@@ -83,17 +94,26 @@ impl CallError {
 }
 
 impl Client {
-    /// Reads the token, if there is one; connects to nothing yet.
-    pub(super) fn new(address: Address, token_file: Option<&Path>) -> Result<Client, CallError> {
+    /// Reads the token and the certificates, if there are any; connects to nothing yet.
+    pub(super) fn new(sidecar: &Sidecar) -> Result<Client, CallError> {
         let read = |path: &Path| {
             std::fs::read(path)
                 .map_err(|error| CallError::Token(format!("{}: {error}", path.display())))
         };
-        let token = token_file
+        let token = sidecar
+            .token_file
+            .as_deref()
             .map(read)
             .transpose()?
             .map(|token| Secret::new(token.trim_ascii()));
-        Ok(Client { address, token })
+        Ok(Client {
+            dial: Dial {
+                endpoint: sidecar.admin.endpoint.clone(),
+                tls: trust(sidecar)?,
+            },
+            host: sidecar.admin.host.clone(),
+            token,
+        })
     }
 
     /// Asks a question.
@@ -116,12 +136,9 @@ impl Client {
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, CallError> {
         let is_order = method == Method::POST;
         let request = self.request(method, path, body)?;
-        let dial = Dial {
-            endpoint: self.address.endpoint.clone(),
-            tls: None,
-        };
         let unreachable = |error: &dyn std::error::Error| CallError::Unreachable(error.to_string());
-        let stream = dial
+        let stream = self
+            .dial
             .connect(CONNECT_LIMIT)
             .await
             .map_err(|error| unreachable(&error))?;
@@ -161,7 +178,7 @@ impl Client {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, &self.address.host);
+            .header(header::HOST, &self.host);
         request = request.header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = &self.token {
             let mut bearer =
@@ -175,6 +192,63 @@ impl Client {
             .body(Full::new(body))
             .map_err(|error| CallError::Unreachable(error.to_string()))
     }
+}
+
+/// What the command line says about TLS, ready to use; none for an address without it.
+fn trust(sidecar: &Sidecar) -> Result<Option<Arc<tls::Client>>, CallError> {
+    let Sidecar {
+        admin,
+        ca,
+        server_name,
+        cert,
+        key,
+        ..
+    } = sidecar;
+    let host = match (admin, &admin.endpoint) {
+        (
+            Address {
+                transport: Transport::Tls,
+                ..
+            },
+            Endpoint::Tcp { host, .. },
+        ) => host,
+        (_, Endpoint::Tcp { .. } | Endpoint::Unix(_)) => {
+            // One in the environment may be there for other commands.
+            let unused = [
+                ("--cert", cert.is_some()),
+                ("--server-name", server_name.is_some()),
+            ];
+            return match unused.iter().find(|(_, given)| *given) {
+                None => Ok(None),
+                Some((option, _)) => Err(CallError::Tls(format!(
+                    "{option} has no effect without TLS: --admin must begin with https://"
+                ))),
+            };
+        }
+    };
+    if ca.is_none() {
+        return Err(CallError::Tls(
+            "https needs --ca FILE, the authority that signed the sidecar's certificate".to_owned(),
+        ));
+    }
+    let files = ClientFiles {
+        ca: ca.clone(),
+        cert: cert.clone(),
+        key: key.clone(),
+        fingerprint: None,
+        server_name: server_name.clone(),
+        insecure_skip_verify: false,
+    };
+    let unusable = |errors: Vec<tls::Error>| {
+        let told = errors.iter().map(|error| match error {
+            tls::Error::File { key, .. } => format!("--{key} {error}"),
+            tls::Error::Missing { .. } | tls::Error::ServerName { .. } => error.to_string(),
+        });
+        CallError::Tls(told.collect::<Vec<_>>().join("; "))
+    };
+    tls::Client::load(&files, host)
+        .map(|tls| Some(Arc::new(tls)))
+        .map_err(unusable)
 }
 
 fn read_answer(status: u16, body: &[u8]) -> Result<Value, CallError> {

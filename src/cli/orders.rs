@@ -20,8 +20,8 @@ pub(super) fn carry_out(command: SidecarCommand, output: Output) -> Exit {
         Err(error) => return super::local::cannot_begin(&error, output),
     };
     let sidecar = command.sidecar();
-    let result = Client::new(sidecar.admin.clone(), sidecar.token_file.as_deref())
-        .and_then(|client| runtime.block_on(call(&client, command, output)));
+    let result =
+        Client::new(sidecar).and_then(|client| runtime.block_on(call(&client, command, output)));
     result.unwrap_or_else(|error| error.tell(output))
 }
 

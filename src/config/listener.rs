@@ -1,40 +1,14 @@
 //! `[[listener]]` and `[[credentials]]`: where clients connect, and who they are on the target.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
-
+use super::bind::{self, SocketMode};
 use super::section::Section;
-use super::tls::note;
+use super::tls;
 use crate::gate::{ReadRoute, Routes, WriteRoute};
-use crate::net::Bind;
-use crate::net::tls::{Server, ServerFiles};
 use crate::session::{Auth, CredentialMapping, ListenerSettings};
 use crate::terms::{Identity, ListenerId, Secret};
 
 /// Characters of a listener's name: it is a label of metrics.
 const NAME_MAX: usize = 64;
-
-const BIND_WANTED: &str =
-    "must be an address and a port such as 127.0.0.1:6380, or unix:/path/of/socket";
-
-/// Whether and by whom a new unix socket can be used by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SocketMode {
-    /// The owner and the group: applications seldom run as the same user.
-    Group,
-    /// The owner alone.
-    Owner,
-}
-
-impl SocketMode {
-    fn bits(self) -> u32 {
-        match self {
-            SocketMode::Group => 0o660,
-            SocketMode::Owner => 0o600,
-        }
-    }
-}
 
 /// Reads all listeners, and holds their names and addresses against one another.
 pub(super) fn read(root: &mut Section<'_>) -> Vec<ListenerSettings> {
@@ -58,10 +32,10 @@ pub(super) fn read(root: &mut Section<'_>) -> Vec<ListenerSettings> {
                     format!("must differ from that of listener[{other}]"),
                 );
             }
-            if collide(&earlier.bind, &listener.bind) {
+            if bind::collide(&earlier.bind, &listener.bind) {
                 section.mistake_with(
                     "bind",
-                    &written(&listener.bind),
+                    &bind::written(&listener.bind),
                     format!("must differ from that of listener[{other}]"),
                 );
             }
@@ -72,8 +46,8 @@ pub(super) fn read(root: &mut Section<'_>) -> Vec<ListenerSettings> {
 }
 
 fn read_one(section: &mut Section<'_>, id: ListenerId) -> Option<ListenerSettings> {
-    section.require("bind", BIND_WANTED);
-    let bind = read_bind(section, SocketMode::Group);
+    section.require("bind", bind::WANTED);
+    let bind = bind::read(section, SocketMode::Group);
     let name = section.parsed(
         "name",
         format!("must be a text of 1 to {NAME_MAX} printable characters"),
@@ -104,9 +78,9 @@ fn read_one(section: &mut Section<'_>, id: ListenerId) -> Option<ListenerSetting
     let auth = section
         .choice("auth", &[("client", Auth::Client), ("proxy", Auth::Proxy)])
         .unwrap_or_default();
-    let tls = read_tls(section);
+    let tls = tls::read_server(section);
     let bind = bind?;
-    let name = name.unwrap_or_else(|| written(&bind));
+    let name = name.unwrap_or_else(|| bind::written(&bind));
     Some(ListenerSettings {
         id,
         name,
@@ -115,70 +89,6 @@ fn read_one(section: &mut Section<'_>, id: ListenerId) -> Option<ListenerSetting
         auth,
         tls,
     })
-}
-
-/// `bind`, and the `mode` of a unix socket.
-pub(super) fn read_bind(section: &mut Section<'_>, default: SocketMode) -> Option<Bind> {
-    let bind = section.parsed("bind", BIND_WANTED, |value| {
-        parse_bind(value.as_str()?, default)
-    });
-    let mode = section.parsed(
-        "mode",
-        r#"must be permission bits in octal, such as "0660""#,
-        |value| {
-            u32::from_str_radix(value.as_str()?, 8)
-                .ok()
-                .filter(|mode| (1..=0o777).contains(mode))
-        },
-    );
-    match (bind, mode) {
-        (Some(Bind::Unix { path, .. }), Some(mode)) => Some(Bind::Unix { path, mode }),
-        (bind @ Some(Bind::Tcp(_)), Some(_)) => {
-            section.mistake(
-                "mode",
-                "has no effect on a TCP address: only unix sockets have one",
-            );
-            bind
-        }
-        (bind, _) => bind,
-    }
-}
-
-fn parse_bind(text: &str, mode: SocketMode) -> Option<Bind> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        // Both `unix:/path` and `unix:///path`.
-        let path = path.strip_prefix("//").unwrap_or(path);
-        return (!path.is_empty()).then(|| Bind::Unix {
-            path: PathBuf::from(path),
-            mode: mode.bits(),
-        });
-    }
-    if let Some(port) = text.strip_prefix("localhost:") {
-        return Some(Bind::Tcp(SocketAddr::from((
-            Ipv4Addr::LOCALHOST,
-            port.parse().ok()?,
-        ))));
-    }
-    text.parse().ok().map(Bind::Tcp)
-}
-
-fn read_tls(section: &mut Section<'_>) -> Option<Arc<Server>> {
-    let present = section.has("tls");
-    let mut tls = section.section("tls");
-    if present {
-        tls.require("cert", "a certificate chain is needed");
-        tls.require("key", "the key of cert is needed");
-    }
-    let (cert, key, client_ca) = (tls.file("cert"), tls.file("key"), tls.file("client_ca"));
-    let files = ServerFiles {
-        cert: cert?,
-        key: key?,
-        client_ca,
-    };
-    Server::load(&files)
-        .map(Arc::new)
-        .map_err(|errors| note(&tls, &errors))
-        .ok()
 }
 
 /// Reads `[[credentials]]`; who has no user name is the default user.
@@ -219,26 +129,4 @@ fn read_identity(
         Some(name) => Identity::User { name, password },
         None => Identity::Password(password),
     })
-}
-
-/// Whether the second bind would fail. Port 0 is a free port each time.
-pub(super) fn collide(a: &Bind, b: &Bind) -> bool {
-    match (a, b) {
-        (Bind::Tcp(a), Bind::Tcp(b)) => {
-            let wild = |ip: IpAddr| ip.is_unspecified();
-            a.port() != 0
-                && a.port() == b.port()
-                && (a.ip() == b.ip() || wild(a.ip()) || wild(b.ip()))
-        }
-        (Bind::Unix { path: a, .. }, Bind::Unix { path: b, .. }) => a == b,
-        (Bind::Tcp(_), Bind::Unix { .. }) | (Bind::Unix { .. }, Bind::Tcp(_)) => false,
-    }
-}
-
-/// As it stands in the file.
-pub(super) fn written(bind: &Bind) -> String {
-    match bind {
-        Bind::Tcp(address) => address.to_string(),
-        Bind::Unix { path, .. } => format!("unix:{}", path.display()),
-    }
 }

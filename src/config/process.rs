@@ -4,8 +4,9 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::listener::{SocketMode, read_bind};
+use super::bind::{self, SocketMode};
 use super::section::Section;
+use super::tls;
 use super::{Lanes, Log, LogFormat, Proxy};
 use crate::admin;
 use crate::net::Bind;
@@ -124,10 +125,10 @@ pub(super) fn read_state_dir(root: &mut Section<'_>) -> PathBuf {
 /// Reads `[admin]`.
 pub(super) fn read_admin(root: &mut Section<'_>) -> admin::Settings {
     let mut section = root.section("admin");
-    section.later("tls");
+    let tls = tls::read_server(&mut section);
     let has_token = section.has("token_file");
     let token = section.secret("token_file");
-    let bind = read_bind(&mut section, SocketMode::Owner).unwrap_or_else(|| {
+    let bind = bind::read(&mut section, SocketMode::Owner).unwrap_or_else(|| {
         Bind::Tcp(std::net::SocketAddr::from((
             std::net::Ipv4Addr::LOCALHOST,
             9600,
@@ -142,7 +143,7 @@ pub(super) fn read_admin(root: &mut Section<'_>) -> admin::Settings {
             format!("is missing: {address} can be reached from elsewhere, so acting needs a token"),
         );
     }
-    admin::Settings { bind, token }
+    admin::Settings { bind, tls, token }
 }
 
 /// Reads `[log]`, and what of it concerns the audit log.

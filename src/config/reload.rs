@@ -1,12 +1,12 @@
-//! What a new file changes while the process runs: limits, the log level, the cutover's bounds and what is in the
-//! certificate files at once, the rest with a restart.
+//! What a new file changes while the process runs: limits, the log level and the cutover's bounds at once, the rest
+//! with a restart. Certificates have a watch of their own (`certificates`).
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::mistake::{Mistake, Mistakes};
 use super::{Log, Proxy, Settings};
+use crate::admin;
 use crate::cutover::Bounds;
 use crate::link;
 use crate::net::tls;
@@ -43,8 +43,7 @@ macro_rules! compare {
 }
 
 impl Settings {
-    /// What differs in `new`, and when it counts. Certificates are not compared: their files are read again by
-    /// [`Settings::reload_certificates`], whether or not they changed.
+    /// What differs in `new`, and when it counts. What is in certificate files is not compared.
     pub fn reloadable_difference(&self, new: &Settings) -> Vec<Change> {
         let mut changes = Changes(Vec::new());
         changes.add(
@@ -79,50 +78,10 @@ impl Settings {
                 ("link", self.link != new.link),
                 ("verify", self.comparison != new.comparison),
                 ("state.dir", self.state_dir != new.state_dir),
-                (
-                    "admin",
-                    self.admin.bind != new.admin.bind || self.admin.token != new.admin.token,
-                ),
+                ("admin", !same_admin(&self.admin, &new.admin)),
             ],
         );
         changes.0
-    }
-
-    /// Reads every certificate file of these settings again; connections made from now on use what they hold. Files
-    /// that cannot be used leave what was there, and are reported.
-    pub fn reload_certificates(&self) -> Result<(), Mistakes> {
-        let mut mistakes = Vec::new();
-        let mut note = |section: String, result: Result<(), Vec<tls::Error>>| {
-            let errors = result.err().into_iter().flatten();
-            mistakes.extend(errors.map(|error| Mistake {
-                path: format!("{section}.{}", error.key()),
-                value: None,
-                wanted: error.to_string(),
-            }));
-        };
-        for (at, listener) in self.listeners.iter().enumerate() {
-            note(
-                format!("listener[{at}].tls"),
-                listener.tls.as_ref().map_or(Ok(()), |tls| tls.reload()),
-            );
-        }
-        if let link::Settings::Enterprise(enterprise) = &self.link {
-            let sections = ["link.enterprise", "link.enterprise.source_cluster"];
-            for (section, api) in sections.into_iter().zip(enterprise.apis()) {
-                note(section.to_owned(), api.tls().reload());
-            }
-        }
-        for server in self.servers() {
-            note(
-                format!("{}.tls", server.side),
-                server.dial.tls.as_ref().map_or(Ok(()), |tls| tls.reload()),
-            );
-        }
-        if mistakes.is_empty() {
-            Ok(())
-        } else {
-            Err(Mistakes(mistakes))
-        }
     }
 }
 
@@ -236,12 +195,22 @@ fn same_listener(old: &ListenerSettings, new: &ListenerSettings) -> bool {
         auth,
         tls,
     } = old;
-    let files = |tls: &Option<Arc<tls::Server>>| tls.as_ref().map(|tls| tls.files().clone());
     *name == new.name
         && *bind == new.bind
         && *routes == new.routes
         && *auth == new.auth
-        && files(tls) == files(&new.tls)
+        && server_files(tls.as_ref()) == server_files(new.tls.as_ref())
+}
+
+fn same_admin(old: &admin::Settings, new: &admin::Settings) -> bool {
+    let admin::Settings { bind, tls, token } = old;
+    *bind == new.bind
+        && server_files(tls.as_ref()) == server_files(new.tls.as_ref())
+        && *token == new.token
+}
+
+fn server_files(tls: Option<&Arc<tls::Server>>) -> Option<&tls::ServerFiles> {
+    tls.map(|tls| tls.files())
 }
 
 fn same_credentials(old: &CredentialMapping, new: &CredentialMapping) -> bool {

@@ -2,16 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, SockAddr, Type};
+use socket2::{Domain, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use super::socket::{Socket, tune};
+use super::socket_file::{Owner, SocketFile};
 use super::tls::connection::Connection;
 use super::{Stream, tls};
 
@@ -27,12 +27,14 @@ pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 pub enum Bind {
     /// Address and port.
     Tcp(SocketAddr),
-    /// A unix socket with the mode its file gets.
+    /// A unix socket, and who may use its file.
     Unix {
         /// Path of the socket file; a stale one (nobody answers) is replaced, a live one is an error.
         path: PathBuf,
         /// Permission bits.
         mode: u32,
+        /// Whose it is.
+        owner: Owner,
     },
 }
 
@@ -43,8 +45,8 @@ pub struct Listener {
     socket: Listening,
     /// As [`Listener::local`] gives it.
     local: String,
-    /// The unix socket's file, removed at the end.
-    file: Option<SocketFile>,
+    /// The unix socket's file, which ends with the listener.
+    _file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -73,17 +75,17 @@ impl Listener {
                 Ok(Listener {
                     socket: Listening::Tcp(listener),
                     local,
-                    file: None,
+                    _file: None,
                 })
             }
-            Bind::Unix { path, mode } => {
-                let (socket, file) = bind_unix(path, *mode)?;
+            Bind::Unix { path, mode, owner } => {
+                let (socket, file) = SocketFile::bind(path, *mode, *owner)?;
                 let listener = UnixListener::from_std(listen(socket)?.into())?;
                 let local = format!("unix:{}", path.display());
                 Ok(Listener {
                     socket: Listening::Unix(listener),
                     local,
-                    file: Some(file),
+                    _file: Some(file),
                 })
             }
         }
@@ -108,14 +110,6 @@ impl Listener {
     /// The address it is bound to, for port 0: `host:port` or `unix:PATH`.
     pub fn local(&self) -> String {
         self.local.clone()
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Some(file) = &self.file {
-            file.remove();
-        }
     }
 }
 
@@ -154,69 +148,4 @@ fn bind_tcp(address: SocketAddr) -> io::Result<socket2::Socket> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
-}
-
-/// The mode is set between `bind` and `listen`: before `listen` nobody can connect, so nobody slips in under the
-/// permissions that the umask left.
-fn bind_unix(path: &Path, mode: u32) -> io::Result<(socket2::Socket, SocketFile)> {
-    remove_stale(path)?;
-    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile::of(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok((socket, file))
-}
-
-/// Removes the socket file of a process that is gone. Anything else that is in the way stays: a live socket, and
-/// whatever is not a socket.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    let is_socket = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.file_type().is_socket(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    if !is_socket {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "the path exists and is not a socket",
-        ));
-    }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path)
-        }
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            "another process answers on this socket",
-        )),
-        Err(error) => Err(error),
-    }
-}
-
-/// A socket file by name and identity, so that a successor's file is not removed in place of ours.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> io::Result<SocketFile> {
-        let metadata = std::fs::symlink_metadata(path)?;
-        Ok(SocketFile {
-            path: path.to_owned(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
-    }
-
-    /// Best effort: the listener is going away in any case, and the next start replaces a stale file.
-    fn remove(&self) {
-        if std::fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (self.device, self.inode))
-        {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }

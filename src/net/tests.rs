@@ -1,17 +1,18 @@
 //! The room's rules against the loopback interface and sockets in a temporary directory.
 
 mod tls;
+mod watch;
 
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::{Accepted, Bind, ConnectError, Dial, Endpoint, Listener, Stream};
+use super::{Accepted, Bind, ConnectError, Dial, Endpoint, Listener, Owner, Stream};
 
 /// One write of a test that fills buffers.
 const CHUNK: usize = 16384;
@@ -171,6 +172,47 @@ async fn a_socket_file_has_its_mode_and_goes_with_its_listener() {
 }
 
 #[tokio::test]
+async fn a_socket_file_belongs_to_whom_it_is_given_or_there_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let bind = |user: u32, group: u32| Bind::Unix {
+        path: path.clone(),
+        mode: 0o640,
+        owner: Owner {
+            user: Some(user),
+            group: Some(group),
+        },
+    };
+    let (user, group) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    let listener = Listener::bind(&bind(user, group)).unwrap();
+    assert_eq!(owner_of(&path), (user, group));
+    drop(listener);
+    // Only root may give it to somebody else.
+    match (user, Listener::bind(&bind(12345, 23456))) {
+        (0, listener) => {
+            let _listener = listener.unwrap();
+            assert_eq!(owner_of(&path), (12345, 23456));
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o640);
+        }
+        (_, refused) => {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            assert!(error.to_string().contains("cannot give"), "{error}");
+            assert!(!path.exists(), "nobody listens there");
+        }
+    }
+}
+
+fn owner_of(path: &Path) -> (u32, u32) {
+    let metadata = std::fs::metadata(path).unwrap();
+    (metadata.uid(), metadata.gid())
+}
+
+#[tokio::test]
 async fn a_stale_socket_file_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
@@ -250,6 +292,7 @@ fn unix(path: &Path, mode: u32) -> Bind {
     Bind::Unix {
         path: path.to_owned(),
         mode,
+        owner: Owner::default(),
     }
 }
 

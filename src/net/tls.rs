@@ -6,6 +6,7 @@
 pub(super) mod connection;
 mod pinned;
 mod unverified;
+mod watch;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 pub use pinned::Fingerprint;
 use pinned::Pinned;
 use unverified::Unverified;
+use watch::Stamp;
+pub use watch::{End, Sight, Watch};
 
 /// What a configuration says about TLS towards a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,12 +62,18 @@ pub struct Client {
     files: ClientFiles,
     /// The name that is asked for and checked.
     name: ServerName<'static>,
+    /// As the files were right before they were first read.
+    first_seen: Stamp,
+    /// What they held when they were last read with success.
     config: ArcSwap<ClientConfig>,
 }
 
 /// TLS towards clients, ready to use.
 pub struct Server {
     files: ServerFiles,
+    /// As the files were right before they were first read.
+    first_seen: Stamp,
+    /// What they held when they were last read with success.
     config: ArcSwap<ServerConfig>,
 }
 
@@ -107,6 +116,20 @@ impl Error {
     }
 }
 
+impl ClientFiles {
+    fn stamp(&self) -> Stamp {
+        let files = [&self.ca, &self.cert, &self.key];
+        Stamp::of(files.into_iter().flatten().map(PathBuf::as_path))
+    }
+}
+
+impl ServerFiles {
+    fn stamp(&self) -> Stamp {
+        let files = [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()];
+        Stamp::of(files.into_iter().flatten().map(PathBuf::as_path))
+    }
+}
+
 impl Client {
     /// Reads the files. `host` is the name that the server's certificate must carry unless the settings name another.
     /// All errors come at once.
@@ -117,10 +140,12 @@ impl Client {
                 name: name.to_owned(),
             }]
         });
+        let first_seen = files.stamp();
         let (name, config) = both(name, client_config(files))?;
         Ok(Client {
             files: files.clone(),
             name,
+            first_seen,
             config: ArcSwap::from_pointee(config),
         })
     }
@@ -144,9 +169,11 @@ impl Client {
 impl Server {
     /// Reads the files. All errors come at once.
     pub fn load(files: &ServerFiles) -> Result<Server, Vec<Error>> {
+        let first_seen = files.stamp();
         let config = server_config(files)?;
         Ok(Server {
             files: files.clone(),
+            first_seen,
             config: ArcSwap::from_pointee(config),
         })
     }

@@ -148,6 +148,7 @@ impl World {
         let bind = Bind::Tcp(([127, 0, 0, 1], 0).into());
         let server = Server::bind(&Settings {
             bind,
+            tls: None,
             token: token.map(Secret::new),
         })
         .unwrap();

@@ -94,6 +94,9 @@ fn full_example(files: &Path) -> String {
         ("listener.pem", "server.pem"),
         ("listener.key", "server.key"),
         ("clients-ca.pem", "ca.pem"),
+        ("admin.pem", "server.pem"),
+        ("admin.key", "server.key"),
+        ("operators-ca.pem", "ca.pem"),
         ("source-ca.pem", "ca.pem"),
         ("source-client.pem", "client.pem"),
         ("source-client.key", "client.key"),
@@ -114,6 +117,9 @@ fn full_example(files: &Path) -> String {
     chosen
         .join("\n")
         .replace("/etc/handover", files.to_str().unwrap())
+        // Users and groups that every system has.
+        .replace("\":app\"", "\":0\"")
+        .replace("root:operators", "0:0")
         // TLS keys go with TLS, a mode with a unix socket, a cluster with its driver.
         .replace("redis://127.0.0.1", "rediss://127.0.0.1")
         .replace("127.0.0.1:6380", "unix:/run/handover/app.sock")

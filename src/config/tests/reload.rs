@@ -1,7 +1,7 @@
 //! What a changed file changes, and when.
 
 use super::*;
-use crate::config::{Change, Effect};
+use crate::config::{Change, Effect, Look};
 
 #[track_caller]
 fn check(old: &str, new: &str, expected: &[(&str, Effect)]) {
@@ -74,8 +74,10 @@ fn certificates_are_read_again_and_a_broken_one_is_named() {
     std::fs::copy(certificate("ca.pem"), &ca).unwrap();
     let text = LEAST.replace("redis://source", "rediss://source");
     let settings = accepted(&format!("{text}[source.tls]\nca = {ca:?}\n"));
-    settings.reload_certificates().unwrap();
+    let mut certificates = settings.certificates();
+    assert_eq!(certificates.look(Look::Anyway).reloaded, ["source.tls"]);
     std::fs::write(&ca, "broken").unwrap();
-    let mistakes = settings.reload_certificates().unwrap_err();
-    assert_eq!(mistakes.0[0].path, "source.tls.ca");
+    let found = certificates.look(Look::Anyway);
+    assert!(found.reloaded.is_empty(), "{found:?}");
+    assert_eq!(found.broken[0].path, "source.tls.ca");
 }

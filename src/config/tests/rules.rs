@@ -20,11 +20,6 @@ fn what_later_versions_bring_is_refused_and_said_to_be_later() {
         "fleet",
         later,
     );
-    check(
-        &format!("{LEAST}[admin.tls]\ncert = \"x\"\n"),
-        "admin.tls",
-        later,
-    );
 }
 
 #[test]
@@ -100,6 +95,11 @@ fn a_setting_without_effect_is_refused() {
     check(
         &with("[[listener]]", "mode = \"0600\""),
         "listener[0].mode",
+        "only unix sockets",
+    );
+    check(
+        &with("[[listener]]", "owner = \"0:0\""),
+        "listener[0].owner",
         "only unix sockets",
     );
     check(
@@ -190,6 +190,16 @@ fn certificates_are_read_and_each_wrong_file_is_named() {
         .map(|mistake| mistake.path)
         .collect();
     assert_eq!(paths, ["listener[0].tls.cert", "listener[0].tls.key"]);
+    let paths: Vec<_> = refused(&with("[admin.tls]", "cert = \"/absent.crt\""))
+        .0
+        .into_iter()
+        .map(|mistake| mistake.path)
+        .collect();
+    assert_eq!(
+        paths,
+        ["admin.tls.key"],
+        "what needs its key is not read without it"
+    );
     let tls = format!(
         "tls = {{ cert = {:?}, key = {:?} }}",
         certificate("server.pem"),
@@ -200,4 +210,5 @@ fn certificates_are_read_and_each_wrong_file_is_named() {
             .tls
             .is_some()
     );
+    assert!(accepted(&with("[admin]", &tls)).admin.tls.is_some());
 }

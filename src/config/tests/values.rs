@@ -7,7 +7,7 @@ use crate::config::{Lanes, LogFormat};
 use crate::cutover::{Bounds, Marker};
 use crate::gate::{ReadRoute, Routes, WriteRoute};
 use crate::link;
-use crate::net::{Bind, Endpoint};
+use crate::net::{Bind, Endpoint, Owner};
 use crate::session::{Auth, Limits};
 use crate::terms::{Identity, ListenerId, Secret};
 
@@ -72,14 +72,16 @@ fn a_listener_may_be_a_unix_socket_with_a_mode() {
         on("unix:/run/h.sock", ""),
         Bind::Unix {
             path: "/run/h.sock".into(),
-            mode: 0o660
+            mode: 0o660,
+            owner: Owner::default()
         }
     );
     assert_eq!(
         on("unix:///run/h.sock", "mode = \"0600\""),
         Bind::Unix {
             path: "/run/h.sock".into(),
-            mode: 0o600
+            mode: 0o600,
+            owner: Owner::default()
         }
     );
     assert_eq!(
@@ -87,6 +89,41 @@ fn a_listener_may_be_a_unix_socket_with_a_mode() {
         Bind::Tcp("127.0.0.1:6380".parse().unwrap())
     );
     assert_eq!(on("[::1]:0", ""), Bind::Tcp("[::1]:0".parse().unwrap()));
+}
+
+#[test]
+fn a_unix_socket_may_belong_to_somebody_else() {
+    let with_owner = |owner: &str| {
+        LEAST.replace(
+            "bind = \"127.0.0.1:6380\"",
+            &format!("bind = \"unix:/run/h.sock\"\nowner = {owner:?}"),
+        )
+    };
+    let owner = |text: &str| match &accepted(&with_owner(text)).listeners[0].bind {
+        Bind::Unix { owner, .. } => (owner.user, owner.group),
+        Bind::Tcp(address) => panic!("{address}"),
+    };
+    assert_eq!(owner("root:root"), (Some(0), Some(0)));
+    assert_eq!(owner("root"), (Some(0), None));
+    assert_eq!(owner(":root"), (None, Some(0)));
+    assert_eq!(owner("1001:1002"), (Some(1001), Some(1002)));
+    check(
+        &with_owner("root:nobody-is-called-this"),
+        "listener[0].owner",
+        "there is no group",
+    );
+    check(
+        &with_owner("nobody-is-called-this"),
+        "listener[0].owner",
+        "there is no user",
+    );
+    for wrong in [":", "a:b:c"] {
+        check(
+            &with_owner(wrong),
+            "listener[0].owner",
+            "a user and a group",
+        );
+    }
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl Api {
     }
 
     /// TLS to it, for reading its certificates again.
-    pub fn tls(&self) -> &tls::Client {
+    pub fn tls(&self) -> &Arc<tls::Client> {
         &self.tls
     }
 

@@ -309,7 +309,7 @@ async fn adopted(client: ClientFiles, server: ServerFiles) -> io::Result<Stream>
         .1
 }
 
-async fn through(
+pub(super) async fn through(
     listener: &Listener,
     client: ClientFiles,
     server: Arc<Server>,
@@ -325,7 +325,7 @@ async fn through(
 }
 
 /// A client that trusts the tests' authority.
-fn trusting() -> ClientFiles {
+pub(super) fn trusting() -> ClientFiles {
     ClientFiles {
         ca: Some(data("ca.pem")),
         ..bare()
@@ -353,7 +353,7 @@ fn asking() -> ServerFiles {
     }
 }
 
-fn data(name: &str) -> PathBuf {
+pub(super) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/net/tls/testdata")
         .join(name)
