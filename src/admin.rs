@@ -14,6 +14,7 @@ mod events;
 mod failure;
 mod history;
 pub mod migration;
+mod pages;
 mod server;
 mod verification;
 
@@ -35,8 +36,39 @@ pub struct Settings {
     pub bind: Bind,
     /// TLS towards clients, or none.
     pub tls: Option<Arc<tls::Server>>,
-    /// The bearer token that acting needs; required unless `bind` is loopback or a unix socket.
-    pub token: Option<Secret>,
+    /// What looking and acting need; not nothing unless `bind` is loopback or a unix socket.
+    pub tokens: Tokens,
+    /// Names under which browsers may ask for it, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+}
+
+/// The bearer tokens of the two rights.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Tokens {
+    /// There are none: who can connect may do everything.
+    #[default]
+    None,
+    /// Acting needs this one, and so does looking from the network.
+    Acting(Secret),
+    /// Looking needs one of the two wherever it comes from, and acting the first.
+    Both {
+        /// Does everything.
+        acting: Secret,
+        /// Only looks: for scrapers and screens.
+        reading: Secret,
+    },
+}
+
+impl Settings {
+    /// At this place, without TLS, and without tokens.
+    pub fn at(bind: Bind) -> Settings {
+        Settings {
+            bind,
+            tls: None,
+            tokens: Tokens::None,
+            hosts: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]

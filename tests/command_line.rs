@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use handover::admin::{self, Answer, Control, Failure, FailureKind, Order, Run};
+use handover::admin::{self, Answer, Control, Failure, FailureKind, Order, Run, Tokens};
 use handover::net::{Bind, Dial, Endpoint, Owner};
 use handover::shutdown;
 use handover::terms::{Identity, Secret, Side};
@@ -109,9 +109,8 @@ impl World {
     fn start_at(bind: Bind, token: Option<&str>) -> World {
         let control = Arc::new(Scripted::default());
         let settings = admin::Settings {
-            bind,
-            tls: None,
-            token: token.map(Secret::new),
+            tokens: token.map_or(Tokens::None, |token| Tokens::Acting(Secret::new(token))),
+            ..admin::Settings::at(bind)
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -1,4 +1,6 @@
-//! Who may do what.
+//! Who may do what: looking and acting are rights of their own, each with its token.
+//!
+//! Read next: `pages` for what web pages may do with a browser that can reach this.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
@@ -6,17 +8,20 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
-use super::{Failure, FailureKind, Settings};
+use super::pages::Pages;
+use super::{Failure, FailureKind, Settings, Tokens};
 use crate::net::Bind;
 use crate::terms::Secret;
 
 /// The rules, made from the settings.
 #[derive(Debug, Clone)]
 pub(super) struct Access {
-    /// What acting needs, and reading where `reading_needs_token`.
-    token: Option<Secret>,
+    /// What the rights need.
+    tokens: Tokens,
     /// Whether people from elsewhere can reach the listener.
     reach: Reach,
+    /// What web pages may do.
+    pages: Pages,
 }
 
 /// From where the listener can be reached.
@@ -30,11 +35,24 @@ enum Reach {
 
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Right {
+pub(super) enum Right {
     /// To look.
     Read,
     /// To change something.
     Act,
+}
+
+/// What the token of a request gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// There is none.
+    Unknown,
+    /// It is not one of ours.
+    Wrong,
+    /// It may look.
+    Reads,
+    /// It may do everything.
+    Acts,
 }
 
 impl Access {
@@ -44,21 +62,60 @@ impl Access {
             Bind::Tcp(address) if !address.ip().to_canonical().is_loopback() => Reach::Network,
             Bind::Tcp(_) | Bind::Unix { .. } => Reach::Machine,
         };
-        (reach == Reach::Machine || settings.token.is_some()).then(|| Access {
-            token: settings.token.clone(),
+        (reach == Reach::Machine || settings.tokens != Tokens::None).then(|| Access {
+            tokens: settings.tokens.clone(),
             reach,
+            pages: Pages::new(&settings.bind, &settings.hosts),
         })
     }
 
     fn check(&self, right: Right, headers: &HeaderMap) -> Result<(), Failure> {
-        if right == Right::Act {
-            refuse_foreign_pages(headers)?;
-        }
-        match (&self.token, self.reach, right) {
-            (None, _, _) | (Some(_), Reach::Machine, Right::Read) => Ok(()),
-            (Some(token), Reach::Network, _) | (Some(token), Reach::Machine, Right::Act) => {
-                refuse_without(token, headers)
+        self.pages.refuse_foreign(right, headers)?;
+        match (self.needs_token(right), self.standing(headers), right) {
+            (true, Standing::Unknown, _) => Err(Failure::new(
+                FailureKind::Unauthenticated,
+                "token_missing",
+                "a token is needed: send it as `Authorization: Bearer TOKEN` (--token-file FILE on the command line)",
+            )),
+            (true, Standing::Wrong, _) => Err(Failure::new(
+                FailureKind::Unauthenticated,
+                "token_wrong",
+                "the token is not the right one",
+            )),
+            (true, Standing::Reads, Right::Act) => Err(Failure::new(
+                FailureKind::Forbidden,
+                "token_reads_only",
+                "this token may look, and not act: that needs the one of [admin] token_file",
+            )),
+            // Who has a token is no page that was led here under a name of its own.
+            (true, Standing::Reads, Right::Read)
+            | (false, Standing::Reads, _)
+            | (_, Standing::Acts, _) => Ok(()),
+            (false, Standing::Unknown | Standing::Wrong, _) => {
+                self.pages.refuse_foreign_host(headers)
             }
+        }
+    }
+
+    fn needs_token(&self, right: Right) -> bool {
+        match (&self.tokens, self.reach, right) {
+            (Tokens::None, _, _) | (Tokens::Acting(_), Reach::Machine, Right::Read) => false,
+            (Tokens::Acting(_), Reach::Network, _)
+            | (Tokens::Acting(_), Reach::Machine, Right::Act)
+            | (Tokens::Both { .. }, _, _) => true,
+        }
+    }
+
+    fn standing(&self, headers: &HeaderMap) -> Standing {
+        let Some(given) = bearer(headers) else {
+            return Standing::Unknown;
+        };
+        match &self.tokens {
+            Tokens::Acting(acting) | Tokens::Both { acting, .. } if same(given, acting) => {
+                Standing::Acts
+            }
+            Tokens::Both { reading, .. } if same(given, reading) => Standing::Reads,
+            Tokens::None | Tokens::Acting(_) | Tokens::Both { .. } => Standing::Wrong,
         }
     }
 }
@@ -75,141 +132,101 @@ pub(super) async fn guard(State(access): State<Access>, request: Request, next: 
     }
 }
 
-fn refuse_without(token: &Secret, headers: &HeaderMap) -> Result<(), Failure> {
-    let given = headers
+/// The token that a request brings.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().split_at_checked("Bearer ".len()))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
-    match given {
-        None => Err(Failure::new(
-            FailureKind::Unauthenticated,
-            "token_missing",
-            "a token is needed: send it as `Authorization: Bearer TOKEN` (--token-file FILE on the command line)",
-        )),
-        Some((_, given)) if bool::from(given.ct_eq(token.expose())) => Ok(()),
-        Some(_) => Err(Failure::new(
-            FailureKind::Unauthenticated,
-            "token_wrong",
-            "the token is not the right one",
-        )),
-    }
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
+        .map(|(_, given)| given)
 }
 
-/// A page that the operator's browser shows can send simple requests to this machine, and needs no token where none is
-/// configured. Browsers say on whose behalf they act in `Origin`: only our own page may, and under a name of this
-/// machine (a foreign name could have been pointed here for the purpose).
-fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return Ok(());
-    };
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
-    let origin = origin.to_str().unwrap_or_default();
-    let ours = origin
-        .split_once("://")
-        .is_some_and(|(_, authority)| authority == host)
-        && names_an_address(host);
-    if ours {
-        return Ok(());
-    }
-    Err(Failure::new(
-        FailureKind::Forbidden,
-        "foreign_origin",
-        "this request comes from another site's page",
-    ))
-}
-
-/// Whether a `Host` is `localhost` or an address, with or without a port: nothing that a name server decides.
-fn names_an_address(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
+/// In constant time, so that the time which an answer takes tells nothing of how near a guess was.
+fn same(given: &[u8], token: &Secret) -> bool {
+    given.ct_eq(token.expose()).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn access(bind: &str, token: Option<&str>) -> Option<Access> {
+    fn access(bind: &str, tokens: Tokens) -> Option<Access> {
         Access::new(&Settings {
-            bind: Bind::Tcp(bind.parse().unwrap()),
-            tls: None,
-            token: token.map(Secret::new),
+            tokens,
+            ..Settings::at(Bind::Tcp(bind.parse().unwrap()))
         })
     }
 
-    fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
-            .collect()
+    fn acting() -> Tokens {
+        Tokens::Acting(Secret::new("act"))
     }
 
-    fn code(access: &Access, right: Right, pairs: &[(header::HeaderName, &str)]) -> &'static str {
-        access
-            .check(right, &headers(pairs))
-            .map_or_else(|failure| failure.code, |()| "ok")
+    fn both() -> Tokens {
+        Tokens::Both {
+            acting: Secret::new("act"),
+            reading: Secret::new("read"),
+        }
+    }
+
+    /// What becomes of a question and of an order with this token.
+    fn answers(access: &Access, authorization: &str) -> [&'static str; 2] {
+        [Right::Read, Right::Act].map(|right| {
+            let mut headers = HeaderMap::new();
+            if !authorization.is_empty() {
+                headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
+            }
+            access
+                .check(right, &headers)
+                .map_or_else(|failure| failure.code, |()| "ok")
+        })
     }
 
     #[test]
     fn a_network_without_a_token_is_refused() {
-        assert!(access("0.0.0.0:9600", None).is_none());
-        assert!(access("10.0.0.1:9600", None).is_none());
-        assert!(access("127.0.0.1:9600", None).is_some());
-        assert!(access("[::1]:9600", None).is_some());
-        assert!(access("0.0.0.0:9600", Some("secret")).is_some());
+        assert!(access("0.0.0.0:9600", Tokens::None).is_none());
+        assert!(access("10.0.0.1:9600", Tokens::None).is_none());
+        assert!(access("127.0.0.1:9600", Tokens::None).is_some());
+        assert!(access("[::1]:9600", Tokens::None).is_some());
+        assert!(access("0.0.0.0:9600", acting()).is_some());
+        assert!(access("0.0.0.0:9600", both()).is_some());
     }
 
     #[test]
-    fn acting_needs_the_token_everywhere_and_reading_on_the_network() {
-        let right = [(header::AUTHORIZATION, "Bearer secret")];
-        let wrong = [(header::AUTHORIZATION, "Bearer secreT")];
-        let machine = access("127.0.0.1:0", Some("secret")).unwrap();
-        assert_eq!(code(&machine, Right::Read, &[]), "ok");
-        assert_eq!(code(&machine, Right::Act, &[]), "token_missing");
-        assert_eq!(code(&machine, Right::Act, &wrong), "token_wrong");
-        assert_eq!(
-            code(
-                &machine,
-                Right::Act,
-                &[(header::AUTHORIZATION, "Basic secret")]
-            ),
-            "token_missing"
-        );
-        assert_eq!(code(&machine, Right::Act, &right), "ok");
-
-        let network = access("0.0.0.0:0", Some("secret")).unwrap();
-        assert_eq!(code(&network, Right::Read, &[]), "token_missing");
-        assert_eq!(code(&network, Right::Read, &wrong), "token_wrong");
-        assert_eq!(code(&network, Right::Read, &right), "ok");
+    fn on_this_machine_everybody_may_do_everything_where_there_is_no_token() {
+        let open = access("127.0.0.1:0", Tokens::None).unwrap();
+        assert_eq!(answers(&open, ""), ["ok", "ok"]);
+        assert_eq!(answers(&open, "Bearer unasked"), ["ok", "ok"]);
     }
 
     #[test]
-    fn another_sites_page_may_not_act() {
-        let open = access("127.0.0.1:0", None).unwrap();
-        let code = |origin, host| {
-            code(
-                &open,
-                Right::Act,
-                &[(header::ORIGIN, origin), (header::HOST, host)],
-            )
-        };
-        assert_eq!(code("http://127.0.0.1:9600", "127.0.0.1:9600"), "ok");
-        assert_eq!(code("http://localhost:9600", "localhost:9600"), "ok");
-        assert_eq!(code("http://[::1]:9600", "[::1]:9600"), "ok");
+    fn acting_needs_the_token_everywhere_and_looking_on_the_network() {
+        let machine = access("127.0.0.1:0", acting()).unwrap();
+        assert_eq!(answers(&machine, ""), ["ok", "token_missing"]);
+        assert_eq!(answers(&machine, "Bearer acT"), ["ok", "token_wrong"]);
+        assert_eq!(answers(&machine, "Basic act"), ["ok", "token_missing"]);
+        assert_eq!(answers(&machine, "Bearer act"), ["ok", "ok"]);
+        assert_eq!(answers(&machine, "bearer act"), ["ok", "ok"]);
+
+        let network = access("0.0.0.0:0", acting()).unwrap();
+        assert_eq!(answers(&network, ""), ["token_missing", "token_missing"]);
         assert_eq!(
-            code("http://evil.example", "127.0.0.1:9600"),
-            "foreign_origin"
+            answers(&network, "Bearer acts"),
+            ["token_wrong", "token_wrong"]
         );
-        assert_eq!(
-            code("http://evil.example:9600", "evil.example:9600"),
-            "foreign_origin"
-        );
-        assert_eq!(code("null", "127.0.0.1:9600"), "foreign_origin");
+        assert_eq!(answers(&network, "Bearer act"), ["ok", "ok"]);
+    }
+
+    #[test]
+    fn a_token_to_look_with_is_asked_for_everywhere_and_never_acts() {
+        for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let access = access(bind, both()).unwrap();
+            assert_eq!(answers(&access, ""), ["token_missing", "token_missing"]);
+            assert_eq!(
+                answers(&access, "Bearer wrong"),
+                ["token_wrong", "token_wrong"]
+            );
+            assert_eq!(answers(&access, "Bearer read"), ["ok", "token_reads_only"]);
+            assert_eq!(answers(&access, "Bearer act"), ["ok", "ok"]);
+        }
     }
 }

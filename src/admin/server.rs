@@ -16,7 +16,7 @@ use super::api::{Context, router};
 use super::history::History;
 use super::verification::Verification;
 use super::{Control, Events, Settings};
-use crate::net::{Io, Listener, Stream, tls};
+use crate::net::{Accepted, Io, Listener, Stream, tls};
 use crate::shutdown;
 
 /// Connections at once. People, a scraper and a few scripts; what is more waits in the backlog.

@@ -72,7 +72,7 @@ async fn the_page_is_served_to_everybody_and_may_use_nothing_from_elsewhere() {
 async fn an_event_stream_carries_the_status_where_it_is_asked_to() {
     let world = World::start(None);
     let mut stream = world
-        .send("GET /v1/events?status=true HTTP/1.1\r\nHost: x\r\n\r\n")
+        .send("GET /v1/events?status=true HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     read_until(&mut stream, "event: status\ndata: {\"phase\":\"in_sync\"}").await;
     world.events.publish("phase", json!({"text": "syncing"}));
@@ -248,6 +248,24 @@ async fn acting_needs_the_token_and_probes_do_not() {
 }
 
 #[tokio::test]
+async fn a_page_under_a_foreign_name_learns_nothing_and_probes_may_call_us_what_they_like() {
+    let world = World::start(None);
+    let rebound = "Host: evil.example\r\n";
+    for (method, path) in [
+        ("GET", "/v1/status"),
+        ("GET", "/metrics"),
+        ("POST", "/v1/abort"),
+    ] {
+        let refused = world.ask(method, path, rebound, "").await;
+        assert_eq!(refused.error(), (403, "foreign_host".to_owned()), "{path}");
+    }
+    assert_eq!(world.orders(), vec![]);
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(world.ask("GET", path, rebound, "").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn an_order_outlives_the_connection_it_came_on() {
     let world = World::start(None);
     let (let_go, hold) = oneshot::channel();
@@ -256,7 +274,7 @@ async fn an_order_outlives_the_connection_it_came_on() {
     *world.control.ended.lock().unwrap() = Some(ended);
 
     let mut stream = world
-        .send("POST /v1/cutover HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        .send("POST /v1/cutover HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
         .await;
     let arrived = async {
         while world.orders().is_empty() {
@@ -278,7 +296,7 @@ async fn an_order_outlives_the_connection_it_came_on() {
 async fn events_are_streamed_until_the_process_ends() {
     let world = World::start(None);
     let mut stream = world
-        .send("GET /v1/events HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        .send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .await;
     read_until(&mut stream, "\r\n\r\n").await;
     world.events.publish("phase", json!({"phase": "syncing"}));
@@ -326,15 +344,11 @@ async fn a_comparison_that_fails_says_so_in_the_status_and_can_be_repeated() {
 async fn a_unix_socket_serves_as_well() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("admin.sock");
-    let server = Server::bind(&Settings {
-        bind: Bind::Unix {
-            path: path.clone(),
-            mode: 0o600,
-            owner: crate::net::Owner::default(),
-        },
-        tls: None,
-        token: None,
-    })
+    let server = Server::bind(&Settings::at(Bind::Unix {
+        path: path.clone(),
+        mode: 0o600,
+        owner: crate::net::Owner::default(),
+    }))
     .unwrap();
     let (_stop, signal) = shutdown::channel();
     let served = tokio::spawn(server.run(Arc::new(Fake::default()), Events::default(), signal));

@@ -8,7 +8,7 @@ use super::bind::{self, SocketMode};
 use super::section::Section;
 use super::tls;
 use super::{Lanes, Log, LogFormat, Proxy};
-use crate::admin;
+use crate::admin::{self, Tokens};
 use crate::net::Bind;
 use crate::session::{Audit, Limits};
 
@@ -127,7 +127,12 @@ pub(super) fn read_admin(root: &mut Section<'_>) -> admin::Settings {
     let mut section = root.section("admin");
     let tls = tls::read_server(&mut section);
     let has_token = section.has("token_file");
-    let token = section.secret("token_file");
+    let tokens = read_tokens(&mut section);
+    let hosts = section.parsed(
+        "hosts",
+        r#"must be names without ports, such as ["handover.example"]"#,
+        host_names,
+    );
     let bind = bind::read(&mut section, SocketMode::Owner).unwrap_or_else(|| {
         Bind::Tcp(std::net::SocketAddr::from((
             std::net::Ipv4Addr::LOCALHOST,
@@ -143,7 +148,48 @@ pub(super) fn read_admin(root: &mut Section<'_>) -> admin::Settings {
             format!("is missing: {address} can be reached from elsewhere, so acting needs a token"),
         );
     }
-    admin::Settings { bind, tls, token }
+    admin::Settings {
+        bind,
+        tls,
+        tokens,
+        hosts: hosts.unwrap_or_default(),
+    }
+}
+
+fn read_tokens(section: &mut Section<'_>) -> Tokens {
+    let has_acting = section.has("token_file");
+    let acting = section.secret("token_file");
+    let reading = section.secret("read_token_file");
+    match (acting, reading) {
+        (Some(acting), Some(reading)) => {
+            if acting == reading {
+                section.mistake(
+                    "read_token_file",
+                    "must hold another token than token_file: this one would act",
+                );
+            }
+            Tokens::Both { acting, reading }
+        }
+        (Some(acting), None) => Tokens::Acting(acting),
+        (None, Some(_)) if !has_acting => {
+            section.mistake(
+                "token_file",
+                "is missing: where looking needs a token, acting needs one of its own",
+            );
+            Tokens::None
+        }
+        (None, _) => Tokens::None,
+    }
+}
+
+fn host_names(value: &toml::Value) -> Option<Vec<String>> {
+    let names = value.as_array()?.iter().map(|name| {
+        let name = name.as_str()?;
+        let is_name =
+            !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || "/:@".contains(c));
+        is_name.then(|| name.to_owned())
+    });
+    names.collect()
 }
 
 /// Reads `[log]`, and what of it concerns the audit log.

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{Log, Proxy, Settings};
 use crate::admin;
 use crate::cutover::Bounds;
-use crate::link;
 use crate::net::tls;
 use crate::session::{Audit, CredentialMapping, Limits, ListenerSettings};
 use crate::terms::Side;
@@ -203,10 +202,16 @@ fn same_listener(old: &ListenerSettings, new: &ListenerSettings) -> bool {
 }
 
 fn same_admin(old: &admin::Settings, new: &admin::Settings) -> bool {
-    let admin::Settings { bind, tls, token } = old;
+    let admin::Settings {
+        bind,
+        tls,
+        tokens,
+        hosts,
+    } = old;
     *bind == new.bind
         && server_files(tls.as_ref()) == server_files(new.tls.as_ref())
-        && *token == new.token
+        && *tokens == new.tokens
+        && *hosts == new.hosts
 }
 
 fn server_files(tls: Option<&Arc<tls::Server>>) -> Option<&tls::ServerFiles> {

@@ -350,7 +350,7 @@ function askForToken(failure, then) {
   asked = true;
   ask({
     title: "A token is needed",
-    text: [p(failure.code === "token_wrong" ? "The one that was given is not right. " : "", "It is the content of ", h("code", {}, "admin.token_file"), " on the sidecar's machine. It is kept in this tab alone, until it is closed.")],
+    text: [p(failure.code === "token_wrong" ? "The one that was given is not right. " : failure.code === "token_reads_only" ? "The one that was given may only look. " : "", "It is the content of ", h("code", {}, "admin.token_file"), " on the sidecar's machine. It is kept in this tab alone, until it is closed.")],
     label: "Token", secret: true, yes: "Go on", style: "first",
     act: (typed) => {
       keepToken(typed);

@@ -147,9 +147,8 @@ impl World {
     pub(super) fn start(token: Option<&str>) -> World {
         let bind = Bind::Tcp(([127, 0, 0, 1], 0).into());
         let server = Server::bind(&Settings {
-            bind,
-            tls: None,
-            token: token.map(Secret::new),
+            tokens: token.map_or(Tokens::None, |token| Tokens::Acting(Secret::new(token))),
+            ..Settings::at(bind)
         })
         .unwrap();
         let (control, events, address) =
@@ -173,9 +172,13 @@ impl World {
 
     pub(super) async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
         let length = body.len();
+        let host = if headers.starts_with("Host: ") {
+            String::new()
+        } else {
+            format!("Host: {}\r\n", self.address)
+        };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}",
-            self.address
+            "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
         );
         let mut stream = self.send(&request).await;
         let mut text = String::new();

@@ -90,6 +90,7 @@ fn full_example(files: &Path) -> String {
     ] {
         std::fs::write(files.join(name), "secret").unwrap();
     }
+    std::fs::write(files.join("admin-read-token"), "another").unwrap();
     for (name, from) in [
         ("listener.pem", "server.pem"),
         ("listener.key", "server.key"),

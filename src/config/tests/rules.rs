@@ -1,6 +1,7 @@
 //! Rules between settings: what excludes, needs or repeats what.
 
 use super::*;
+use crate::admin::Tokens;
 
 #[test]
 fn what_later_versions_bring_is_refused_and_said_to_be_later() {
@@ -88,6 +89,36 @@ fn an_admin_address_that_others_reach_needs_a_token() {
     );
     accepted(&with("[admin]", "bind = \"[::1]:9600\""));
     accepted(&with("[admin]", "bind = \"unix:/run/admin.sock\""));
+}
+
+#[test]
+fn a_token_to_look_with_is_another_one_than_that_to_act_with() {
+    let (_one, acting) = file_with("act");
+    let (_other, reading) = file_with("read");
+    let tokens = |more: &str| with("[admin]", more);
+    check(
+        &tokens(&format!("read_token_file = {reading:?}")),
+        "admin.token_file",
+        "is missing",
+    );
+    check(
+        &tokens(&format!(
+            "read_token_file = {acting:?}\ntoken_file = {acting:?}"
+        )),
+        "admin.read_token_file",
+        "another token",
+    );
+    let settings = accepted(&tokens(&format!(
+        "read_token_file = {reading:?}\ntoken_file = {acting:?}"
+    )));
+    assert!(matches!(settings.admin.tokens, Tokens::Both { .. }));
+    for wrong in ["[\"a:1\"]", "[\"\"]", "\"a\"", "[1]"] {
+        check(
+            &tokens(&format!("hosts = {wrong}")),
+            "admin.hosts",
+            "names without ports",
+        );
+    }
 }
 
 #[test]

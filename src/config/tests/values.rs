@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::admin::Tokens;
 use crate::config::{Lanes, LogFormat};
 use crate::cutover::{Bounds, Marker};
 use crate::gate::{ReadRoute, Routes, WriteRoute};
@@ -262,7 +263,7 @@ fn an_admin_address_that_others_reach_is_accepted_with_a_token() {
         "[admin]",
         &format!("bind = \"0.0.0.0:9600\"\ntoken_file = {path:?}"),
     ));
-    assert_eq!(settings.admin.token, Some(Secret::new("token")));
+    assert_eq!(settings.admin.tokens, Tokens::Acting(Secret::new("token")));
 }
 
 #[test]
