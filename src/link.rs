@@ -13,6 +13,7 @@ mod functions;
 mod info;
 mod marker;
 pub mod preflight;
+mod probe;
 mod replicaof;
 mod sides;
 mod vigil;
@@ -210,7 +211,8 @@ impl Link {
             driver: match settings {
                 Settings::ReplicaOf => Driver::ReplicaOf,
                 Settings::Enterprise(settings) => {
-                    Driver::Enterprise(Box::new(Enterprise::new(*settings, &source)))
+                    let driver = Enterprise::new(*settings, &source, run.clone());
+                    Driver::Enterprise(Box::new(driver))
                 }
                 Settings::External { detach_hook } => {
                     Driver::External(External::new(detach_hook, run.clone()))

@@ -18,6 +18,8 @@
 //!   with the database `active` again. `stopped` is the cluster's own, and is not taken for it.
 //! * *Whether taking the sources away while it runs begins a new full copy* (changing them does): they are taken away only
 //!   after it has been seen disabled, and after the commit.
+//! * *Which fields of a source are always there*: its status is needed. A lag that is not told is measured, with keys that
+//!   are written to the source and read on the target.
 //! * *Whether `paused` goes on where it was*: it is taken for broken. Nothing here ever resumes.
 //! * *Which key goes to which shard of a Redis Enterprise source*: see `stored`.
 //! * *Where a redirect may lead*: see `redirect`.
@@ -59,11 +61,12 @@ pub(in crate::link) use self::told::Findings;
 #[cfg(test)]
 pub(in crate::link) use self::told::told_of;
 use super::connection::Connections;
+use super::probe::Probes;
 use super::{
     Abilities, CaughtUp, Direction, Error as LinkError, Generation, Phase, Position, Positions,
     Report, functions,
 };
-use crate::terms::Side;
+use crate::terms::{Lag, Side};
 use crate::upstream::Server;
 
 /// The driver's name in the configuration and in `status`.
@@ -105,6 +108,8 @@ pub(super) struct Enterprise {
     attempt: Option<Generation>,
     /// The markers of the present attempt.
     markers: Markers,
+    /// What tells the lag where the cluster does not.
+    probes: Probes,
     /// When the position was asked for last.
     asked_at: Option<Instant>,
     /// When the sources were last ordered away.
@@ -132,7 +137,7 @@ struct Markers {
 }
 
 impl Enterprise {
-    pub(super) fn new(settings: Settings, source: &Server) -> Enterprise {
+    pub(super) fn new(settings: Settings, source: &Server, run: String) -> Enterprise {
         Enterprise {
             cluster: Client::new(settings.api.clone()),
             uid: None,
@@ -141,6 +146,7 @@ impl Enterprise {
             told: Told::Nothing,
             attempt: None,
             markers: Markers::default(),
+            probes: Probes::new(run),
             asked_at: None,
             forgotten_at: None,
             settings,
@@ -180,7 +186,7 @@ impl Enterprise {
                 .position(connections, &mut self.cluster, stream)
                 .await?;
         }
-        let report = Sighting {
+        let mut report = Sighting {
             at,
             database: &database,
             sources_set: self.source.count(),
@@ -188,6 +194,10 @@ impl Enterprise {
             written,
         }
         .report();
+        if report.phase == Phase::Streaming && report.lag == Lag::Unknown {
+            let lag = self.probes.lag(connections, Direction::FORWARD).await?;
+            report.lag = lag.map_or(Lag::Unknown, Lag::Time);
+        }
         if report.applied.is_some() {
             self.told = Told::Positions;
         }

@@ -3,7 +3,6 @@
 //!
 //! Refuses to know: what replicates.
 
-use std::collections::VecDeque;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -11,14 +10,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::connection::Connections;
-use super::marker::{self, PROBE_KEY};
+use super::probe::Probes;
 use super::{Abilities, Direction, Error, Phase, Positions, Report};
 use crate::terms::Lag;
-use crate::upstream::control;
-
-/// How many probes are remembered: at a look each 100 ms they cover a lag of some seconds, and where the lag is longer
-/// the answer is "unknown", which is never "go".
-const PROBES_MAX: usize = 64;
 
 /// How long the hook may take. It runs inside the write pause, which has a bound of its own; this one only keeps a hook
 /// that hangs from outliving the attempt.
@@ -32,21 +26,15 @@ const HOOK_OUTPUT_BYTES_MAX: usize = 500;
 pub(super) struct External {
     /// Program and arguments that end the replication.
     detach_hook: Option<Vec<String>>,
-    /// Probes written, with the time before which each was: the oldest first.
-    probes: VecDeque<(String, Instant)>,
-    /// Number of the next probe.
-    next_probe: u64,
-    /// Keeps probes of an earlier run apart from ours.
-    run: String,
+    /// By which it is seen.
+    probes: Probes,
 }
 
 impl External {
     pub(super) fn new(detach_hook: Option<Vec<String>>, run: String) -> External {
         External {
             detach_hook: detach_hook.filter(|hook| !hook.is_empty()),
-            probes: VecDeque::new(),
-            next_probe: 0,
-            run,
+            probes: Probes::new(run),
         }
     }
 
@@ -60,14 +48,13 @@ impl External {
         }
     }
 
-    /// Writes a probe and reads what has arrived. The lag is the age of the newest probe that has, or zero where it is
-    /// the one just written: everything written before that moment is there.
+    /// How old the newest probe is that has arrived.
     pub(super) async fn observe(
         &mut self,
         connections: &mut Connections,
         direction: Direction,
     ) -> Report {
-        match self.probe(connections, direction).await {
+        match self.probes.lag(connections, direction).await {
             Ok(Some(lag)) => Report {
                 phase: Phase::Streaming,
                 lag: Lag::Time(lag),
@@ -81,28 +68,6 @@ impl External {
             },
             Err(error) => Report::unknown(Instant::now(), error.to_string()),
         }
-    }
-
-    async fn probe(
-        &mut self,
-        connections: &mut Connections,
-        direction: Direction,
-    ) -> Result<Option<Duration>, control::Error> {
-        let value = format!("{}:{}", self.run, self.next_probe);
-        self.next_probe += 1;
-        if self.probes.len() == PROBES_MAX {
-            self.probes.pop_front();
-        }
-        self.probes.push_back((value.clone(), Instant::now()));
-        marker::write(connections, direction, PROBE_KEY, &value).await?;
-        let Some(arrived) = marker::read(connections, direction, PROBE_KEY).await? else {
-            return Ok(None);
-        };
-        if arrived == value {
-            return Ok(Some(Duration::ZERO));
-        }
-        let known = self.probes.iter().find(|(value, _)| *value == arrived);
-        Ok(known.map(|(_, written)| written.elapsed()))
     }
 
     /// Runs the hook, without a shell, and waits for it to succeed.

@@ -149,15 +149,22 @@ impl Client {
             let connection = self.connection(call, place.take()).await?;
             let from = connection.place.clone();
             let request = self.request(call, &path, &from.authority);
-            let (answer, kept) =
-                connection
-                    .exchange(request, EXCHANGE_LIMIT)
-                    .await
-                    .map_err(|reason| Error::NoAnswer {
-                        api: from.authority.clone(),
+            let (was_kept, began) = (connection.has_answered, Instant::now());
+            let (answer, kept) = match connection.exchange(request, EXCHANGE_LIMIT).await {
+                Ok(exchanged) => exchanged,
+                // The far end closed it at the moment it was used: a question is asked again.
+                Err(_) if was_kept && began.elapsed() < EXCHANGE_LIMIT => {
+                    place = Some(from);
+                    continue;
+                }
+                Err(reason) => {
+                    return Err(Error::NoAnswer {
+                        api: from.authority,
                         call: call.name(),
                         reason,
-                    })?;
+                    });
+                }
+            };
             self.kept = kept;
             if !redirect::STATUSES.contains(&answer.status) {
                 return self.read(call, &answer);

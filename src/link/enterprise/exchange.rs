@@ -21,6 +21,8 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 pub(super) struct Connection {
     /// Where it leads.
     pub(super) place: Place,
+    /// Whether it has been of use before.
+    pub(super) has_answered: bool,
     sender: http1::SendRequest<Full<Bytes>>,
     /// Does the reading and writing while an exchange waits.
     driver: http1::Connection<TokioIo<Io>, Full<Bytes>>,
@@ -66,6 +68,7 @@ impl Connection {
             .unwrap_or_else(|_| Err(format!("no connection within {limit:?}")))?;
         Ok(Connection {
             place,
+            has_answered: false,
             sender,
             driver,
         })
@@ -128,6 +131,7 @@ impl Connection {
             .await
             .map_err(|_| format!("nothing within {limit:?}"))?
             .map_err(|error| error.to_string())?;
+        self.has_answered = true;
         let kept = (!closed && !self.sender.is_closed()).then_some(self);
         Ok((answer, kept))
     }

@@ -199,3 +199,10 @@ pub enum Error {
         of: String,
     },
 }
+
+impl Error {
+    /// Whether the cluster was not reached, or its answer was lost: what was asked of it may be asked again.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self, Error::Unreachable { .. } | Error::NoAnswer { .. })
+    }
+}

@@ -18,32 +18,49 @@ const STOP_LOOK: Duration = Duration::from_millis(50);
 /// Ends it, and looks until it is seen ended and the cluster has finished the change.
 pub(super) async fn stop(client: &mut Client, uid: u64) -> Result<Database, Error> {
     let give_up_at = Instant::now() + STOP_LIMIT;
-    let order = json!({ "replica_sync": "disabled" });
-    client
-        .put(
-            &format!("/v1/bdbs/{uid}"),
-            &order,
-            Patience::For(STOP_LIMIT),
-        )
-        .await?;
+    order(client, uid, give_up_at).await?;
     loop {
-        let database = look(client, uid, Patience::For(STOP_LIMIT)).await?;
-        if is_stopped(&database) {
-            return Ok(database);
+        let late = Instant::now() >= give_up_at;
+        match look(client, uid, Patience::For(STOP_LIMIT)).await {
+            Ok(database) if is_stopped(&database) => return Ok(database),
+            Ok(database) if late => return Err(unfinished(client, &database)),
+            Err(error) if late || !error.is_lost() => return Err(error),
+            Ok(_) | Err(_) => sleep(STOP_LOOK).await,
         }
-        if Instant::now() >= give_up_at {
-            return Err(Error::WorkUnfinished {
-                api: client.name().to_owned(),
-                work: "the end of Replica Of",
-                limit: STOP_LIMIT,
-                state: format!(
-                    "replica_sync is {}, the database {}",
-                    database.replica_sync.as_deref().unwrap_or("not told"),
-                    database.status.as_deref().unwrap_or("of unknown status")
-                ),
-            });
+    }
+}
+
+/// Orders it until the order has been taken. One whose answer is lost may have been carried out, which a look tells;
+/// otherwise it is given again: it names a state, and changes nothing where that is reached.
+async fn order(client: &mut Client, uid: u64, give_up_at: Instant) -> Result<(), Error> {
+    let (path, order) = (
+        format!("/v1/bdbs/{uid}"),
+        json!({ "replica_sync": "disabled" }),
+    );
+    loop {
+        match client.put(&path, &order, Patience::For(STOP_LIMIT)).await {
+            Ok(_) => return Ok(()),
+            Err(error) if !error.is_lost() || Instant::now() >= give_up_at => return Err(error),
+            Err(_) => {}
+        }
+        let seen = look(client, uid, Patience::None).await;
+        if seen.is_ok_and(|database| database.replica_sync.as_deref() == Some("disabled")) {
+            return Ok(());
         }
         sleep(STOP_LOOK).await;
+    }
+}
+
+fn unfinished(client: &Client, database: &Database) -> Error {
+    Error::WorkUnfinished {
+        api: client.name().to_owned(),
+        work: "the end of Replica Of",
+        limit: STOP_LIMIT,
+        state: format!(
+            "replica_sync is {}, the database {}",
+            database.replica_sync.as_deref().unwrap_or("not told"),
+            database.status.as_deref().unwrap_or("of unknown status")
+        ),
     }
 }
 
