@@ -8,11 +8,12 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 
 use super::{Answer, Control, Events, Failure, FailureKind, Order, Run};
-use crate::cutover::Handle;
 use crate::cutover::action::Alarm;
 use crate::cutover::runner::{CutoverRequest, Refusal, RefusalKind, Status};
+use crate::cutover::{Bounds, Handle};
 use crate::metrics::{ControlMetrics, ControlValues, CutoverOutcome, Registry};
 use crate::session::AuditLog;
 use crate::shutdown;
@@ -141,18 +142,20 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// Carries what happens to those who listen, and what is so to the metrics, until `stop`.
+/// Carries what happens to those who listen, and what is so to the metrics, until `stop`. The bounds may change meanwhile.
 ///
 /// Cancel safety: may be dropped at any time.
 pub async fn observe(
     handle: Handle,
     metrics: Arc<Registry>,
+    mut bounds: watch::Receiver<Bounds>,
     events: Events,
     mut stop: shutdown::Signal,
 ) {
     let mut notices = handle.notices();
     let mut statuses = handle.watch();
-    let mut seen = Seen::new(handle.status(), metrics.control());
+    let max_pause = bounds.borrow_and_update().max_pause;
+    let mut seen = Seen::new(handle.status(), max_pause, metrics.control());
     loop {
         tokio::select! {
             () = stop.wait() => return,
@@ -162,6 +165,10 @@ pub async fn observe(
                 }
                 let status = statuses.borrow_and_update().clone();
                 seen.follow(status, metrics.control());
+            }
+            Ok(()) = bounds.changed() => {
+                seen.max_pause = bounds.borrow_and_update().max_pause;
+                seen.state(metrics.control());
             }
             notice = notices.recv() => match notice {
                 Ok(notice) => events.publish(notice.kind, json!(notice)),
@@ -179,11 +186,17 @@ struct Seen {
     status: Status,
     /// How often the link has begun its full copy anew.
     resyncs: u64,
+    /// How long writes may pause.
+    max_pause: Duration,
 }
 
 impl Seen {
-    fn new(status: Status, metrics: &ControlMetrics) -> Seen {
-        let seen = Seen { status, resyncs: 0 };
+    fn new(status: Status, max_pause: Duration, metrics: &ControlMetrics) -> Seen {
+        let seen = Seen {
+            status,
+            resyncs: 0,
+            max_pause,
+        };
         seen.state(metrics);
         seen
     }
@@ -221,6 +234,8 @@ impl Seen {
             link_phase: link.phase,
             lag_bytes: link.lag_bytes,
             lag: link.lag_ms.map(Duration::from_millis),
+            copied_bytes: link.bytes_done,
+            copy_bytes: link.bytes_total,
             resyncs: self.resyncs,
             alarms: Alarm::ALL.map(|alarm| raised.contains(&alarm)),
             write_pause: last_cutover
@@ -229,6 +244,7 @@ impl Seen {
             read_pause: last_cutover
                 .as_ref()
                 .and_then(|last| pause(last.read_pause_ms)),
+            max_pause: Some(self.max_pause),
         });
     }
 }
@@ -241,6 +257,8 @@ mod tests {
     use crate::link::Phase;
     use crate::metrics::{ALARMS, LINK_PHASES};
     use crate::terms::{Epoch, Side};
+
+    const MAX_PAUSE: Duration = Duration::from_millis(500);
 
     fn status(phase: &'static str) -> Status {
         Status {
@@ -256,8 +274,8 @@ mod tests {
                 phase: "streaming",
                 lag_bytes: Some(7),
                 lag_ms: None,
-                bytes_done: None,
-                bytes_total: None,
+                bytes_done: Some(3),
+                bytes_total: Some(9),
                 waiting_for: None,
                 last_error: None,
             },
@@ -288,7 +306,7 @@ mod tests {
             last_cutover: Some(ended("aborted", 3.0)),
             ..status("in_sync")
         };
-        let mut seen = Seen::new(before.clone(), registry.control());
+        let mut seen = Seen::new(before.clone(), MAX_PAUSE, registry.control());
         seen.follow(before, registry.control());
         assert!(has(
             &registry,
@@ -311,12 +329,15 @@ mod tests {
         assert!(has(&registry, "handover_phase{phase=\"committed\"} 1"));
         assert!(has(&registry, "handover_write_pause_seconds 0.008"));
         assert!(has(&registry, "handover_link_lag_bytes 7"));
+        assert!(has(&registry, "handover_link_copied_bytes 3"));
+        assert!(has(&registry, "handover_link_copy_bytes 9"));
+        assert!(has(&registry, "handover_max_pause_seconds 0.5"));
     }
 
     #[test]
     fn a_copy_that_begins_anew_is_a_resync_and_the_first_one_is_not() {
         let registry = Registry::new(vec![], vec![], 1);
-        let mut seen = Seen::new(status("idle"), registry.control());
+        let mut seen = Seen::new(status("idle"), MAX_PAUSE, registry.control());
         for phase in ["preparing", "syncing", "in_sync"] {
             seen.follow(status(phase), registry.control());
         }
@@ -342,7 +363,7 @@ mod tests {
     fn an_alarm_is_in_the_metrics_by_its_name_for_as_long_as_it_is_raised() {
         assert_eq!(Alarm::ALL.map(Alarm::name), ALARMS);
         let registry = Registry::new(vec![], vec![], 1);
-        let mut seen = Seen::new(status("committed"), registry.control());
+        let mut seen = Seen::new(status("committed"), MAX_PAUSE, registry.control());
         for alarm in Alarm::ALL {
             let line = |value: u8| format!("handover_alarm{{alarm=\"{}\"}} {value}", alarm.name());
             assert!(has(&registry, &line(0)));

@@ -130,7 +130,7 @@ impl Plane {
             link,
             journal,
             resumed,
-            bounds: bounds_seen,
+            bounds: bounds_seen.clone(),
             target_name: settings.target.name.clone(),
             sessions: Box::new(move || counted.sessions().open),
         });
@@ -152,6 +152,7 @@ impl Plane {
             tokio::task::spawn_local(migration::observe(
                 handle,
                 registry,
+                bounds_seen,
                 events.clone(),
                 signal.clone(),
             )),

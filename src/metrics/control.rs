@@ -58,6 +58,10 @@ pub struct ControlValues {
     pub lag_bytes: Option<u64>,
     /// How far the filled side is behind, where that is known in time.
     pub lag: Option<Duration>,
+    /// Bytes of the full copy that have come, where known.
+    pub copied_bytes: Option<u64>,
+    /// Bytes of the full copy altogether, where known.
+    pub copy_bytes: Option<u64>,
     /// How often the link has begun its full copy anew.
     pub resyncs: u64,
     /// Which of [`ALARMS`] are raised, in their order.
@@ -66,6 +70,8 @@ pub struct ControlValues {
     pub write_pause: Option<Duration>,
     /// Pause of the reads in it.
     pub read_pause: Option<Duration>,
+    /// How long writes may pause, as it is configured now.
+    pub max_pause: Option<Duration>,
 }
 
 /// Where the control side states its values, and a scrape finds them.
@@ -90,10 +96,13 @@ impl ControlMetrics {
             link_phase: "unknown",
             lag_bytes: None,
             lag: None,
+            copied_bytes: None,
+            copy_bytes: None,
             resyncs: 0,
             alarms: [false; ALARMS.len()],
             write_pause: None,
             read_pause: None,
+            max_pause: None,
         };
         ControlMetrics(Mutex::new(Stated {
             values,

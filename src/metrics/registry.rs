@@ -304,16 +304,21 @@ mod tests {
             link_phase: "streaming",
             lag_bytes: Some(17),
             lag: Some(Duration::from_millis(250)),
+            copied_bytes: Some(5),
+            copy_bytes: None,
             resyncs: 2,
             alarms: [false; ALARMS.len()],
             write_pause: Some(Duration::from_millis(8)),
             read_pause: Some(Duration::ZERO),
+            max_pause: Some(Duration::from_millis(500)),
         });
         let text = registry.render();
         for line in [
             "handover_link_lag_bytes 17",
             "handover_link_lag_seconds 0.25",
+            "handover_link_copied_bytes 5",
             "handover_link_resyncs_total 2",
+            "handover_max_pause_seconds 0.5",
             "handover_write_pause_seconds 0.008",
             "handover_read_pause_seconds 0",
             "handover_active_side{side=\"source\"} 0",
@@ -327,5 +332,6 @@ mod tests {
                 "{line} is not in\n{text}"
             );
         }
+        assert!(!text.contains("handover_link_copy_bytes"), "{text}");
     }
 }

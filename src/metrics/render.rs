@@ -179,6 +179,16 @@ fn control(stated: &Stated) -> Vec<MetricFamily> {
             seconds(values.lag),
         ),
         gauges(
+            "handover_link_copied_bytes",
+            "Bytes of the full copy that the filled side has received.",
+            values.copied_bytes.map(|bytes| gauge(&[], float(bytes))),
+        ),
+        gauges(
+            "handover_link_copy_bytes",
+            "Bytes of the full copy altogether.",
+            values.copy_bytes.map(|bytes| gauge(&[], float(bytes))),
+        ),
+        gauges(
             "handover_link_phase",
             "1 for the phase in which the replication link is.",
             one_of("phase", &LINK_PHASES, values.link_phase),
@@ -230,6 +240,11 @@ fn control(stated: &Stated) -> Vec<MetricFamily> {
             "handover_read_pause_seconds",
             "How long reads paused in the newest cutover or rollback.",
             seconds(values.read_pause),
+        ),
+        gauges(
+            "handover_max_pause_seconds",
+            "How long a cutover or a rollback may pause writes, as it is configured.",
+            seconds(values.max_pause),
         ),
         gauges(
             "handover_build_info",

@@ -1,4 +1,6 @@
-//! The names: each once, those of the interface, and the same as in the dashboards.
+//! The names: each once, those of the interface, and the same as in the dashboards and the reference.
+
+mod reference;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use super::*;
 use crate::terms::{ListenerId, Side};
 
 /// The names that users' dashboards and alerts depend on.
-const INTERFACE: [&str; 21] = [
+const INTERFACE: [&str; 24] = [
     "handover_requests_total",
     "handover_refused_writes_total",
     "handover_held_requests",
@@ -20,6 +22,8 @@ const INTERFACE: [&str; 21] = [
     "handover_client_errors_total",
     "handover_link_lag_bytes",
     "handover_link_lag_seconds",
+    "handover_link_copied_bytes",
+    "handover_link_copy_bytes",
     "handover_link_phase",
     "handover_link_resyncs_total",
     "handover_alarm",
@@ -28,12 +32,13 @@ const INTERFACE: [&str; 21] = [
     "handover_cutover_total",
     "handover_write_pause_seconds",
     "handover_read_pause_seconds",
+    "handover_max_pause_seconds",
     // incompatible_commands_total comes with the compatibility report that counts them.
     "handover_build_info",
 ];
 
 /// Everything that is used by those who read the metrics.
-const READERS: [(&str, &str); 3] = [
+const READERS: [(&str, &str); 4] = [
     (
         "handover-data-path.json",
         include_str!("../../dashboards/handover-data-path.json"),
@@ -43,6 +48,10 @@ const READERS: [(&str, &str); 3] = [
         include_str!("../../dashboards/handover-migration.json"),
     ),
     ("alerts.yml", include_str!("../../dashboards/alerts.yml")),
+    (
+        "recording.yml",
+        include_str!("../../dashboards/recording.yml"),
+    ),
 ];
 
 /// A scrape in which every metric has a value.
@@ -56,10 +65,13 @@ fn full_scrape() -> String {
         link_phase: "streaming",
         lag_bytes: Some(0),
         lag: Some(Duration::ZERO),
+        copied_bytes: Some(0),
+        copy_bytes: Some(0),
         resyncs: 0,
         alarms: [false; ALARMS.len()],
         write_pause: Some(Duration::ZERO),
         read_pause: Some(Duration::ZERO),
+        max_pause: Some(Duration::from_secs(1)),
     });
     registry.render()
 }

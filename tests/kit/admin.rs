@@ -93,7 +93,12 @@ impl Admin {
 
     /// Whether `/readyz` says so; false also when nobody answers.
     pub fn is_ready(&self) -> bool {
-        self.try_request("GET", "/readyz", "")
+        self.is_well("/readyz")
+    }
+
+    /// Whether a path answers 200; false also when nobody answers.
+    pub fn is_well(&self, path: &str) -> bool {
+        self.try_request("GET", path, "")
             .is_ok_and(|answer| answer.status == 200)
     }
 
