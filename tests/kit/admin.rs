@@ -33,6 +33,13 @@ impl Admin {
             .unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
+    /// The body of an answer, if somebody answers.
+    pub fn try_get(&self, path: &str) -> Option<String> {
+        self.try_request("GET", path, "")
+            .ok()
+            .map(|answer| answer.text)
+    }
+
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.try_request("POST", path, &body.to_string())
             .unwrap_or_else(|error| panic!("POST {path}: {error}"))

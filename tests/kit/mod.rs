@@ -17,6 +17,7 @@
 #![allow(clippy::must_use_candidate, clippy::missing_panics_doc)] // the kit is no library
 
 mod admin;
+mod authority;
 mod client;
 mod hazard;
 mod log;
@@ -29,6 +30,7 @@ mod sidecar;
 mod wait;
 
 pub use admin::{Admin, Answer};
+pub use authority::{Authority, Certificate, Validity};
 pub use client::Client;
 pub use hazard::{Deed, Hazard, Road};
 pub use newer::newer_servers;
