@@ -14,16 +14,20 @@ mod flags;
 pub mod keys;
 #[cfg(test)]
 mod kit;
+mod lookout;
 mod options;
 mod overlay;
 mod policy;
 #[cfg(test)]
 mod recorded;
 mod row;
+pub mod slot;
 mod table;
 mod verdict;
 
 pub use classify::{Command, Table};
 pub use flags::Flags;
+pub use lookout::{Attention, Lookout, Lookouts, Sender, Sighting, Transactions};
 pub use overlay::{ServerCommand, ServerCommands};
+pub use slot::Span;
 pub use verdict::{Class, CommandId, Effect, Replies, Subscription, Verdict};

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::net::{Bind, Endpoint};
 use crate::terms::Side;
-use crate::{admin, cutover, link, session, upstream, verify};
+use crate::{admin, cutover, link, session, traffic, upstream, verify};
 use section::{Reading, Section};
 
 pub use certificates::{Certificates, Found, Look};
@@ -44,6 +44,8 @@ pub struct Settings {
     pub source: upstream::Server,
     /// `[target]`; not the same endpoint as the source.
     pub target: upstream::Server,
+    /// `[target] profile`: what kind of database it is.
+    pub profile: traffic::Profile,
     /// `[[credentials]]`: clients whose identity differs on the target.
     pub credentials: Vec<session::CredentialMapping>,
     /// `[link]`: who replicates.
@@ -164,8 +166,14 @@ fn read(root: &mut Section<'_>) -> Option<Settings> {
     root.later("fleet");
     let proxy = process::read_proxy(root);
     let listeners = listener::read(root);
-    let source = server::read(root, Side::Source, proxy.connect_timeout);
-    let target = server::read(root, Side::Target, proxy.connect_timeout);
+    let source = server::read(
+        root.section(Side::Source.as_str()),
+        Side::Source,
+        proxy.connect_timeout,
+    );
+    let mut target = root.section(Side::Target.as_str());
+    let profile = server::read_profile(&mut target);
+    let target = server::read(target, Side::Target, proxy.connect_timeout);
     let credentials = listener::read_credentials(root);
     let link = migration::read_link(root);
     let bounds = migration::read_bounds(root, link.as_ref());
@@ -180,11 +188,17 @@ fn read(root: &mut Section<'_>) -> Option<Settings> {
         [source.as_ref(), target.as_ref()],
     );
     let (source, target, link) = (source?, target?, link?);
+    let profile = profile.unwrap_or(match link {
+        link::Settings::ReplicaOf | link::Settings::External { .. } => traffic::Profile::Redis,
+        // Whether the database is an Active-Active one is seen at run time only: the stricter rules.
+        link::Settings::Enterprise(_) => traffic::Profile::ActiveActive,
+    });
     Some(Settings {
         proxy,
         listeners,
         source,
         target,
+        profile,
         credentials,
         link,
         bounds,

@@ -15,11 +15,13 @@ pub mod step;
 
 use std::time::Duration;
 
+use crate::traffic::Accepted;
+
 pub use clock::Millis;
 pub use runner::{Handle, Parts, Runner};
 
 /// The limits an operator sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
     /// Write pause as the application feels it, from the hold to the release. Default 1 s.
     pub max_pause: Duration,
@@ -43,6 +45,8 @@ pub struct Bounds {
     pub scan_grace: Duration,
     /// Keep the way back: the source becomes a replica of the target. Default true.
     pub reverse: bool,
+    /// Findings of the compatibility report that do not stand in the way. Default none.
+    pub accept_findings: Accepted,
 }
 
 /// Whether marker keys are written and awaited.
@@ -71,6 +75,7 @@ impl Default for Bounds {
             marker: Marker::Auto,
             scan_grace: Duration::from_mins(1),
             reverse: true,
+            accept_findings: Accepted::default(),
         }
     }
 }

@@ -13,9 +13,10 @@ pub mod admin;
 pub mod demo;
 // 5: the cutover.
 pub mod cutover;
-// 4: sessions, the replication link, comparison of the sides.
+// 4: sessions, the replication link, comparison of the sides, what the commands mean for the target.
 pub mod link;
 pub mod session;
+pub mod traffic;
 pub mod verify;
 // 3: admission, and the connections to the sides.
 pub mod gate;

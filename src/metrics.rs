@@ -13,7 +13,9 @@ mod shard;
 mod traffic;
 
 pub use control::{ALARMS, ControlMetrics, ControlValues, LINK_PHASES, PHASES};
-pub use labels::{ClassLabel, ClientError, CutoverOutcome, Direction, UpstreamError};
+pub use labels::{
+    ClassLabel, ClientError, CutoverOutcome, Direction, FindingSeverity, UpstreamError,
+};
 pub use registry::{Registry, SessionCounts};
 pub use shard::{Gauge, Shard};
 pub use traffic::{RefusedCommand, Traffic};

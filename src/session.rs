@@ -23,6 +23,7 @@ mod route;
 mod runs;
 mod scripts;
 mod second_side;
+mod sighting;
 mod ticket;
 mod tracking;
 mod transaction;

@@ -25,6 +25,7 @@ use super::history::History;
 use super::verification::{Scope, Verification};
 use super::{Control, Events, Failure, FailureKind, Order, Run, duration};
 use crate::shutdown;
+use crate::traffic::Accepted;
 
 /// Bytes of a request's body; the largest order is some hundred.
 const BODY_BYTES_MAX: usize = 16 << 10;
@@ -140,23 +141,25 @@ async fn migrate(State(context): State<Context>, request: Request) -> Response {
 struct CutoverArguments {
     dry_run: bool,
     max_pause: Option<String>,
+    accept: Vec<String>,
 }
 
 impl CutoverArguments {
     fn order(&self) -> Result<Order, Failure> {
         let max_pause = self.max_pause.as_deref().map(duration::parse).transpose();
-        let max_pause = max_pause.map_err(|reason| {
-            Failure::new(
-                FailureKind::Arguments,
-                "wrong_arguments",
-                format!("max_pause: {reason}"),
-            )
-        })?;
+        let max_pause = max_pause.map_err(|reason| wrong(format!("max_pause: {reason}")))?;
+        let accept = Accepted::parse(self.accept.iter().map(String::as_str))
+            .map_err(|reason| wrong(format!("accept: {reason}")))?;
         Ok(Order::Cutover {
             run: if self.dry_run { Run::Dry } else { Run::Real },
             max_pause,
+            accept,
         })
     }
+}
+
+fn wrong(message: String) -> Failure {
+    Failure::new(FailureKind::Arguments, "wrong_arguments", message)
 }
 
 async fn cutover(State(context): State<Context>, request: Request) -> Response {

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::Failure;
+use crate::traffic::Accepted;
 use crate::{upstream, verify};
 
 /// What comes back: a document for the operator, or why there is none.
@@ -56,6 +57,8 @@ pub enum Order {
         run: Run,
         /// Replaces the configured bound of the write pause, this once.
         max_pause: Option<Duration>,
+        /// Findings of the compatibility report that do not stand in its way, this once.
+        accept: Accepted,
     },
     /// Undo what is under way and not yet committed.
     Abort,

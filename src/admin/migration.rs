@@ -17,6 +17,7 @@ use crate::cutover::{Bounds, Handle};
 use crate::metrics::{ControlMetrics, ControlValues, CutoverOutcome, Registry};
 use crate::session::AuditLog;
 use crate::shutdown;
+use crate::traffic::Traffic;
 use crate::upstream::{self, control};
 use crate::verify;
 
@@ -32,6 +33,10 @@ pub struct Migration {
     pub metrics: Arc<Registry>,
     /// Whose writes were refused.
     pub audit: Arc<AuditLog>,
+    /// What the application was seen to send.
+    pub traffic: Arc<Traffic>,
+    /// Which of its findings are accepted.
+    pub bounds: watch::Receiver<Bounds>,
     /// The listeners that are bound.
     pub listeners: Vec<Listener>,
     /// The databases, by [`Side::index`](crate::terms::Side::index).
@@ -62,9 +67,17 @@ impl Control for Migration {
                     handle.migrate(confirm_flush).await?;
                     return Ok(json!({"outcome": "migrating"}));
                 }
-                Order::Cutover { run, max_pause } => {
-                    let dry_run = run == Run::Dry;
-                    handle.cutover(CutoverRequest { dry_run, max_pause }).await
+                Order::Cutover {
+                    run,
+                    max_pause,
+                    accept,
+                } => {
+                    let request = CutoverRequest {
+                        dry_run: run == Run::Dry,
+                        max_pause,
+                        accept,
+                    };
+                    handle.cutover(request).await
                 }
                 Order::Abort => handle.abort().await,
                 Order::Rollback => handle.rollback().await,
@@ -81,15 +94,8 @@ impl Control for Migration {
     }
 
     fn report(&self) -> BoxFuture<'static, Answer> {
-        let message = "the compatibility report is not available in this version";
-        async move {
-            Err(Failure::new(
-                FailureKind::NotAvailable,
-                "not_available",
-                message,
-            ))
-        }
-        .boxed()
+        let report = self.traffic.report(&self.bounds.borrow().accept_findings);
+        async move { Ok(report) }.boxed()
     }
 
     fn status(&self) -> Value {

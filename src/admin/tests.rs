@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::shutdown;
+use crate::traffic::Accepted;
 use world::{Fake, LIMIT, World, read_until};
 
 #[tokio::test]
@@ -122,7 +123,11 @@ async fn orders_arrive_with_their_arguments() {
     for path in ["/v1/cutover", "/v1/abort", "/v1/rollback", "/v1/finalize"] {
         assert_eq!(world.post(path, "{}").await.status, 200, "{path}");
     }
-    let cutover = |run, max_pause| Order::Cutover { run, max_pause };
+    let cutover = |run, max_pause| Order::Cutover {
+        run,
+        max_pause,
+        accept: Accepted::default(),
+    };
     assert_eq!(
         world.orders(),
         vec![

@@ -1,5 +1,5 @@
 //! The servers' own words about their commands, laid over the built-in table: module commands, renamed commands, and
-//! whatever a newer server has.
+//! whatever a newer server has. What they say is also what the compatibility report compares.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::command::{Flags, ServerCommand, ServerCommands, Table};
+use crate::traffic::Traffic;
 use crate::upstream::Server;
 use crate::upstream::control::{Control, Error, Value};
 
@@ -18,7 +19,11 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Asks every server once, and publishes the table with what they say. Servers that do not answer are asked again.
-pub(super) async fn overlay(table: Arc<ArcSwap<Table>>, servers: Vec<Server>) {
+pub(super) async fn overlay(
+    table: Arc<ArcSwap<Table>>,
+    traffic: Arc<Traffic>,
+    servers: Vec<Server>,
+) {
     let mut known = Table::builtin();
     let mut silent: Vec<Server> = servers;
     loop {
@@ -27,6 +32,8 @@ pub(super) async fn overlay(table: Arc<ArcSwap<Table>>, servers: Vec<Server>) {
             match ask(&server).await {
                 Ok(commands) => {
                     known = known.overlay(&commands);
+                    traffic.said(server.side, &commands);
+                    traffic.mark(&mut known);
                     table.store(Arc::new(known.clone()));
                 }
                 // It answers, and does not tell: its ACL or its version. The built-in table stands.

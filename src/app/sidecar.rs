@@ -23,6 +23,7 @@ use crate::link::Link;
 use crate::metrics::Registry;
 use crate::session::{self, AuditLog, Cursors, Scripts, Shared, Sharing};
 use crate::shutdown;
+use crate::traffic::{self, Traffic};
 
 /// Runs until a signal ends it.
 pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
@@ -33,7 +34,7 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         &settings.target.name,
     )?;
     let gate = Gate::new(resumed.active(), settings.proxy.workers);
-    let table = Table::builtin();
+    let mut table = Table::builtin();
     let names = (0..table.len())
         .map(|id| table.name(CommandId(id as u16)).to_owned())
         .collect();
@@ -43,6 +44,17 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         .map(|listener| listener.name.clone())
         .collect();
     let registry = Registry::new(listeners, names, settings.proxy.workers);
+    let traffic = Arc::new(Traffic::new(
+        settings.profile,
+        if settings.log.redact_keys {
+            traffic::Keys::Redacted
+        } else {
+            traffic::Keys::Shown
+        },
+        settings.proxy.workers,
+        Arc::clone(&registry),
+    ));
+    traffic.mark(&mut table);
     let shared = Shared {
         gate: Arc::clone(&gate),
         table: Arc::new(ArcSwap::from_pointee(table)),
@@ -50,6 +62,7 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         scripts: Arc::new(Scripts::new(settings.proxy.limits.script_bytes)),
         redirects: Arc::default(),
         cursors: Arc::new(Cursors::new(settings.proxy.limits.cursors)),
+        lookouts: Arc::<Traffic>::clone(&traffic),
     };
     let (trigger, signal) = shutdown::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -79,6 +92,7 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         table: shared.table,
         audit: shared.audit,
         registry,
+        traffic,
         addresses: data_path.addresses.clone(),
     };
     let work = control.run(journal, resumed, admin, signals, trigger, signal, file);
@@ -94,6 +108,7 @@ struct Plane {
     table: Arc<ArcSwap<Table>>,
     audit: Arc<AuditLog>,
     registry: Arc<Registry>,
+    traffic: Arc<Traffic>,
     addresses: Vec<String>,
 }
 
@@ -115,6 +130,7 @@ impl Plane {
             table,
             audit,
             registry,
+            traffic,
             addresses,
         } = self;
         let servers = [settings.source.clone(), settings.target.clone()];
@@ -123,7 +139,7 @@ impl Plane {
             settings.source.clone(),
             settings.target.clone(),
         );
-        let (bounds, bounds_seen) = watch::channel(settings.bounds);
+        let (bounds, bounds_seen) = watch::channel(settings.bounds.clone());
         let counted = Arc::clone(&registry);
         let (runner, handle) = Runner::new(Parts {
             gate,
@@ -133,6 +149,7 @@ impl Plane {
             bounds: bounds_seen.clone(),
             target_name: settings.target.name.clone(),
             sessions: Box::new(move || counted.sessions().open),
+            traffic: Arc::clone(&traffic),
         });
         let events = Events::default();
         let listeners = listening(&settings, &addresses);
@@ -140,6 +157,8 @@ impl Plane {
             handle: handle.clone(),
             metrics: Arc::clone(&registry),
             audit,
+            traffic: Arc::clone(&traffic),
+            bounds: bounds_seen,
             listeners,
             servers: servers.clone(),
             comparison: settings.comparison,
@@ -148,7 +167,7 @@ impl Plane {
         let watched = settings.certificates();
         let background = [
             tokio::task::spawn_local(certificates::keep(watched, Arc::clone(&reread))),
-            tokio::task::spawn_local(commands::overlay(table, servers.to_vec())),
+            tokio::task::spawn_local(commands::overlay(table, traffic, servers.to_vec())),
             tokio::task::spawn_local(migration::observe(
                 handle,
                 registry,

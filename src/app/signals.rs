@@ -71,6 +71,6 @@ fn reload(file: &std::path::Path, settings: &mut Settings, bounds: &watch::Sende
             );
         }
     }
-    bounds.send_replace(new.bounds);
+    bounds.send_replace(new.bounds.clone());
     settings.bounds = new.bounds;
 }

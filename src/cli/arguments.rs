@@ -106,6 +106,9 @@ pub(super) enum SidecarCommand {
         /// Bound of the write pause, this once, instead of the configured one.
         #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
         max_pause: Option<Duration>,
+        /// A finding of the report, by its name there, that is not to stand in the way, this once. May be repeated.
+        #[arg(long, value_name = "NAME")]
+        accept: Vec<String>,
     },
     /// Undo what is under way and not yet committed.
     Abort {

@@ -8,7 +8,7 @@ use super::client::{CallError, Client};
 use super::follow::{self, Migrated};
 use super::output::Output;
 use super::render;
-use super::view::{Outcome, Preflight, Status, Verify, view};
+use super::view::{Outcome, Preflight, Report, Status, Verify, view};
 
 /// Carries a command out.
 pub(super) fn carry_out(command: SidecarCommand, output: Output) -> Exit {
@@ -52,8 +52,13 @@ async fn call(client: &Client, command: SidecarCommand, output: Output) -> Resul
         }
         SidecarCommand::Report { .. } => {
             let document = client.get("/v1/report").await?;
-            output.result(&document, || format!("{document:#}"));
-            Ok(Exit::Done)
+            let report = view::<Report>(&document);
+            output.result(&document, || render::report(&report));
+            Ok(if report.stands_in_the_way() {
+                Exit::Refused
+            } else {
+                Exit::Done
+            })
         }
         SidecarCommand::Verify { sample, rate, .. } => {
             client
@@ -65,10 +70,13 @@ async fn call(client: &Client, command: SidecarCommand, output: Output) -> Resul
             ))
         }
         SidecarCommand::Cutover {
-            dry_run, max_pause, ..
+            dry_run,
+            max_pause,
+            accept,
+            ..
         } => {
             let max_pause = max_pause.map(|pause| format!("{}ms", pause.as_millis()));
-            let arguments = json!({"dry_run": dry_run, "max_pause": max_pause});
+            let arguments = json!({"dry_run": dry_run, "max_pause": max_pause, "accept": accept});
             let ended = client.post("/v1/cutover", &arguments).await?;
             Ok(changed(&ended, output))
         }

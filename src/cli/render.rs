@@ -1,10 +1,12 @@
 //! Documents as prose. Pure: a document in, a text out.
 
 mod comparison;
+mod findings;
 
 use std::fmt::Write;
 
 pub(super) use comparison::{summary, verify_progress};
+pub(super) use findings::report;
 
 use super::view::{Outcome, Preflight, Status, reason_text};
 

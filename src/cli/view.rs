@@ -80,6 +80,52 @@ pub(super) struct Outcome {
     pub(super) reasons: Vec<Value>,
 }
 
+/// The compatibility report.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Report {
+    /// What kind of database the target is.
+    pub(super) profile: String,
+    /// Whether the target has said which commands it has.
+    pub(super) target_commands_known: bool,
+    /// The worst first.
+    pub(super) findings: Vec<Incompatibility>,
+    /// Requests with findings that are not listed.
+    pub(super) unlisted: u64,
+}
+
+/// What the target takes differently.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Incompatibility {
+    pub(super) name: String,
+    /// `error` or `warning`.
+    pub(super) severity: String,
+    pub(super) accepted: bool,
+    pub(super) count: u64,
+    pub(super) example: String,
+    pub(super) clients: Vec<Sender>,
+    pub(super) message: String,
+    pub(super) what_to_do: String,
+}
+
+/// A client that sent it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Sender {
+    pub(super) address: String,
+    pub(super) name: Option<String>,
+    pub(super) library: Option<String>,
+}
+
+impl Report {
+    /// Whether a cutover would be refused for it.
+    pub(super) fn stands_in_the_way(&self) -> bool {
+        let open = |finding: &Incompatibility| finding.severity == "error" && !finding.accepted;
+        self.unlisted > 0 || self.findings.iter().any(open)
+    }
+}
+
 /// One step of a cutover.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

@@ -11,6 +11,7 @@ use rustc_hash::FxBuildHasher;
 use super::arguments::Decide;
 use super::flags::Flags;
 use super::keys::Keys;
+use super::lookout::Attention;
 use super::overlay::{self, ServerCommands};
 use super::row::Row;
 use super::verdict::{Class, CommandId, Effect, Replies, Verdict};
@@ -40,6 +41,8 @@ pub struct Command {
     pub effect: Effect,
     /// How many replies it brings.
     pub replies: Replies,
+    /// Whether its requests are shown to the lookout.
+    pub attention: Attention,
     /// What its arguments decide.
     pub(super) by_arguments: Decide,
 }
@@ -144,6 +147,11 @@ impl Table {
         self.commands.push(command);
     }
 
+    /// Every command, to be changed.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Command> {
+        self.commands.iter_mut()
+    }
+
     /// The commands and subcommands of a top-level name in upper case, to be changed.
     pub(super) fn all_of(&mut self, name: &str) -> impl Iterator<Item = &mut Command> {
         self.commands
@@ -180,6 +188,7 @@ impl Command {
             class: policy::class(row.name, row.flags),
             effect: policy::effect(row.name),
             replies: policy::replies(row.name),
+            attention: Attention::Pass,
             by_arguments: policy::by_arguments(row.name),
         }
     }

@@ -9,6 +9,7 @@ use super::arguments::Decide;
 use super::classify::{Command, NAME_BYTES_MAX, Table};
 use super::flags::Flags;
 use super::keys::Keys;
+use super::lookout::Attention;
 use super::policy;
 use super::verdict::{Class, Replies};
 
@@ -29,6 +30,13 @@ pub struct ServerCommand<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct ServerCommands {
     commands: Vec<Command>,
+}
+
+impl ServerCommands {
+    /// The names, in upper case; a subcommand follows its container after one space.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.commands.iter().map(|command| &*command.name)
+    }
 }
 
 impl<'a> FromIterator<ServerCommand<'a>> for ServerCommands {
@@ -61,6 +69,7 @@ impl ServerCommand<'_> {
             class: policy::class_of_stranger(self.flags),
             effect: policy::effect_of_stranger(self.flags),
             replies: Replies::One,
+            attention: Attention::Pass,
             by_arguments: Decide::Nothing,
         })
     }

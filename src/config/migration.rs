@@ -8,6 +8,7 @@ use super::enterprise;
 use super::section::{Section, flag};
 use crate::cutover::{Bounds, Marker};
 use crate::link;
+use crate::traffic::Accepted;
 use crate::verify;
 
 /// A pause that is shorter cannot be kept, and one that is longer is no pause.
@@ -86,6 +87,15 @@ pub(super) fn read_bounds(root: &mut Section<'_>, link: Option<&link::Settings>)
             (_, None) => None,
         },
     );
+    let accept_findings = section.checked("accept_findings", |value| {
+        let names = value
+            .as_array()
+            .map(|names| names.iter().map(toml::Value::as_str));
+        let names: Option<Vec<&str>> = names.and_then(Iterator::collect);
+        names
+            .ok_or_else(|| "must be names of findings, such as [\"several_slots:DEL\"]".to_owned())
+            .and_then(|names| Accepted::parse(names).map_err(|wrong| wrong.to_string()))
+    });
     Bounds {
         max_pause: section
             .duration("max_pause", MAX_PAUSE)
@@ -114,6 +124,7 @@ pub(super) fn read_bounds(root: &mut Section<'_>, link: Option<&link::Settings>)
             .duration("scan_grace", HOURS)
             .unwrap_or(default.scan_grace),
         reverse: section.flag("reverse").unwrap_or(default.reverse),
+        accept_findings: accept_findings.unwrap_or_default(),
     }
 }
 

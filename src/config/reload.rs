@@ -75,6 +75,7 @@ impl Settings {
                     !same(&self.credentials, &new.credentials, same_credentials),
                 ),
                 ("link", self.link != new.link),
+                ("target.profile", self.profile != new.profile),
                 ("verify", self.comparison != new.comparison),
                 ("state.dir", self.state_dir != new.state_dir),
                 ("admin", !same_admin(&self.admin, &new.admin)),
@@ -125,7 +126,7 @@ fn limits(old: &Limits, new: &Limits) -> [(&'static str, bool); 17] {
     )
 }
 
-fn bounds(old: &Bounds, new: &Bounds) -> [(&'static str, bool); 11] {
+fn bounds(old: &Bounds, new: &Bounds) -> [(&'static str, bool); 12] {
     compare!(
         Bounds {
             max_pause,
@@ -139,6 +140,7 @@ fn bounds(old: &Bounds, new: &Bounds) -> [(&'static str, bool); 11] {
             marker,
             scan_grace,
             reverse,
+            accept_findings,
         },
         old,
         new

@@ -10,17 +10,17 @@ use super::url::{self, Transport, Url};
 use crate::net::tls::{Client, ClientFiles};
 use crate::net::{Dial, Endpoint};
 use crate::terms::{Identity, Secret, Side};
+use crate::traffic::Profile;
 use crate::upstream::Server;
 
 const URL_WANTED: &str = "must be a URL such as redis://user:password@host:6379/0";
 
 /// Reads one side's section; none where it has no usable URL.
 pub(super) fn read(
-    root: &mut Section<'_>,
+    mut section: Section<'_>,
     side: Side,
     connect_timeout: Duration,
 ) -> Option<Server> {
-    let mut section = root.section(side.as_str());
     section.later_values("kind", &["cluster"]);
     section.choice("kind", &[("standalone", ())]);
     section.require("url", URL_WANTED);
@@ -46,6 +46,15 @@ pub(super) fn read(
         connect_timeout,
         own: Arc::default(),
     })
+}
+
+/// What kind of database `[target]` says it is.
+pub(super) fn read_profile(section: &mut Section<'_>) -> Option<Profile> {
+    let profiles = [Profile::Redis, Profile::Enterprise, Profile::ActiveActive];
+    section.choice(
+        "profile",
+        &profiles.map(|profile| (profile.as_str(), profile)),
+    )
 }
 
 /// User and password may each come from the URL or from a key of their own, not from both.

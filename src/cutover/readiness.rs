@@ -8,6 +8,7 @@ use super::reason::Reason;
 use super::{Bounds, Marker, Millis};
 use crate::link::{Abilities, Generation, Phase, Position, Positions, Report};
 use crate::terms::Lag;
+use crate::traffic::{Accepted, Seen, Severity};
 
 /// A report older than this says nothing about now: several times the interval at which the link is looked at.
 pub const STALE_AFTER: Millis = Millis(1_500);
@@ -20,7 +21,7 @@ pub struct History {
     /// Its number.
     copy: CopyNumber,
     /// The newest look.
-    newest: Option<Seen>,
+    newest: Option<Judged>,
     /// Since when every look was without objection, and none was missing.
     ready_since: Option<Millis>,
     /// What was applied at the newest look, where something remained then.
@@ -29,7 +30,7 @@ pub struct History {
 
 /// One look, judged.
 #[derive(Debug)]
-struct Seen {
+struct Judged {
     at: Millis,
     objections: Vec<Reason>,
 }
@@ -67,7 +68,7 @@ impl History {
         } else {
             None
         };
-        self.newest = Some(Seen { at, objections });
+        self.newest = Some(Judged { at, objections });
         Look {
             link: standing(report.phase),
             // Few bytes that do not move may take any time.
@@ -138,6 +139,27 @@ pub fn standing_objections(
     let again_at = last_attempt.map(|last| last.plus(bounds.min_interval.into()));
     if let Some(again_at) = again_at.filter(|again_at| now < *again_at) {
         reasons.push(Reason::TooSoon(again_at.since(now)));
+    }
+    reasons
+}
+
+/// What is against a cutover in what the application was seen to send.
+#[must_use]
+pub fn incompatibilities(seen: &Seen, accepted: &Accepted) -> Vec<Reason> {
+    let in_the_way = seen
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error && !accepted.covers(finding));
+    let mut reasons: Vec<_> = in_the_way
+        .map(|finding| Reason::Incompatible {
+            name: finding.name(),
+            count: finding.count,
+            message: finding.message.clone(),
+            what_to_do: finding.what_to_do,
+        })
+        .collect();
+    if seen.unlisted > 0 {
+        reasons.push(Reason::IncompatibleUnlisted(seen.unlisted));
     }
     reasons
 }

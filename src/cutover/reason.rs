@@ -68,6 +68,19 @@ pub enum Reason {
         /// What to do.
         what_to_do: String,
     },
+    /// The application sends what the target refuses, and nobody has accepted that.
+    Incompatible {
+        /// The finding's name.
+        name: String,
+        /// How many such requests were seen.
+        count: u64,
+        /// What the target makes of them.
+        message: String,
+        /// What to do.
+        what_to_do: &'static str,
+    },
+    /// The report had no room for everything that the target takes differently.
+    IncompatibleUnlisted(u64),
     /// The preflight could not be made.
     Unreachable(String),
     /// Source and target are one server.
@@ -167,6 +180,7 @@ impl Reason {
             Reason::LinkCannot(_) => "link_cannot",
             Reason::MarkerNeeded => "marker_needed",
             Reason::Preflight { .. } => "preflight",
+            Reason::Incompatible { .. } | Reason::IncompatibleUnlisted(_) => "incompatible",
             Reason::Unreachable(_) => "unreachable",
             Reason::SameServer => "same_server",
             Reason::FlushUnconfirmed { .. } => "flush_unconfirmed",
@@ -292,6 +306,21 @@ impl fmt::Display for Reason {
                 message,
                 what_to_do,
             } => write!(f, "preflight: {check}: {message}: {what_to_do}"),
+            Reason::Incompatible {
+                name,
+                count,
+                message,
+                what_to_do,
+            } => write!(
+                f,
+                "the application sends what the target refuses ({name}, {count} times, see `report`): {message}: \
+                 {what_to_do}; or repeat with --accept {name:?}"
+            ),
+            Reason::IncompatibleUnlisted(count) => write!(
+                f,
+                "{count} requests that the target takes differently are not listed, since `report` had no room left: see to \
+                 those it lists, and restart the sidecar"
+            ),
             Reason::Unreachable(text) => write!(f, "the databases could not be asked: {text}"),
             Reason::SameServer => write!(
                 f,

@@ -25,6 +25,7 @@ use super::Bounds;
 use super::journal::{Journal, Resumed};
 use crate::gate::Gate;
 use crate::shutdown;
+use crate::traffic::Traffic;
 
 pub use handle::{CutoverRequest, Handle};
 pub use port::Replication;
@@ -46,6 +47,8 @@ pub struct Parts<L> {
     pub target_name: String,
     /// How many connections the proxy would open on a side, for the preflight.
     pub sessions: Box<dyn Fn() -> u64 + Send>,
+    /// What the application was seen to send.
+    pub traffic: Arc<Traffic>,
 }
 
 /// Drives the cutover. Dropping it, at whatever moment, lets held traffic go.
@@ -75,6 +78,7 @@ impl<L: Replication> Runner<L> {
             bounds: parts.bounds,
             target_name: parts.target_name,
             sessions: parts.sessions,
+            traffic: parts.traffic,
             driver: link.link.driver_name(),
             abilities: link.link.abilities(),
             orders,

@@ -103,3 +103,13 @@ label! {
         RolledBack => "rolled_back",
     }
 }
+
+label! {
+    /// How bad it is that the target takes a command differently.
+    FindingSeverity {
+        /// The target refuses it.
+        Error => "error",
+        /// It works less well.
+        Warning => "warning",
+    }
+}

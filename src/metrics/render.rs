@@ -7,7 +7,9 @@ use prometheus::proto::{
 
 use super::control::{ALARMS, LINK_PHASES, PHASES, Stated};
 use super::histogram::Totals;
-use super::labels::{ClassLabel, ClientError, CutoverOutcome, Direction, UpstreamError};
+use super::labels::{
+    ClassLabel, ClientError, CutoverOutcome, Direction, FindingSeverity, UpstreamError,
+};
 use super::registry::Registry;
 use crate::terms::Side;
 
@@ -32,6 +34,10 @@ pub(super) fn render(registry: &Registry) -> String {
 /// What the workers count.
 fn data_path(registry: &Registry) -> Vec<MetricFamily> {
     let listeners = || registry.listeners.iter().enumerate();
+    let commands = || {
+        let names = registry.commands.iter().map(String::as_str);
+        names.chain(["other"]).enumerate()
+    };
     let per_side = |value: &dyn Fn(usize) -> u64| {
         Side::BOTH
             .map(|side| gauge(&[("side", side.as_str())], float(value(side.index()))))
@@ -61,15 +67,21 @@ fn data_path(registry: &Registry) -> Vec<MetricFamily> {
             "handover_refused_writes_total",
             "Commands refused because they may write and their listener refuses writes until the cutover.",
             listeners().flat_map(|(listener, name)| {
-                let commands = registry
-                    .commands
-                    .iter()
-                    .map(String::as_str)
-                    .chain(["other"])
-                    .enumerate();
-                commands.filter_map(move |(index, command)| {
+                commands().filter_map(move |(index, command)| {
                     let n = registry.count(|s| &s.listeners[listener].refused[index]);
                     (n > 0).then(|| counter(&[("listener", name), ("command", command)], n))
+                })
+            }),
+        ),
+        counters(
+            "handover_incompatible_commands_total",
+            "Requests that the target would refuse (error) or take differently (warning), by command; a request with \
+             several such traits counts once for each.",
+            FindingSeverity::ALL.iter().flat_map(|severity| {
+                commands().filter_map(move |(index, command)| {
+                    let n = registry.count(|s| &s.incompatible[severity.index()][index]);
+                    let labels = [("command", command), ("severity", severity.as_str())];
+                    (n > 0).then(|| counter(&labels, n))
                 })
             }),
         ),

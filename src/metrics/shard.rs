@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cell::{Counter, Level};
 use super::histogram::Histogram;
-use super::labels::{ClassLabel, ClientError, Direction, UpstreamError};
+use super::labels::{ClassLabel, ClientError, Direction, FindingSeverity, UpstreamError};
 use crate::terms::{ListenerId, Side};
 
 /// One worker's counters. Invariant: only that worker's thread calls the methods that count.
@@ -19,6 +19,9 @@ pub struct Shard {
     pub(super) sides: [SideCounters; 2],
     /// By [`ClientError`].
     pub(super) client_errors: [Counter; ClientError::ALL.len()],
+    /// Requests that the target takes differently, by [`FindingSeverity`] and by command; the last one is for commands
+    /// without a name of their own.
+    pub(super) incompatible: [Box<[Counter]>; FindingSeverity::ALL.len()],
     /// Time inside the proxy.
     pub(super) overhead: Histogram,
     /// Requests behind a closed gate.
@@ -85,6 +88,7 @@ impl Shard {
                 .collect(),
             sides: std::array::from_fn(|_| SideCounters::new()),
             client_errors: Default::default(),
+            incompatible: std::array::from_fn(|_| counters(commands)),
             overhead: Histogram::new(),
             held: Level::default(),
             blocked: Level::default(),
@@ -107,6 +111,13 @@ impl Shard {
             let other = counters.refused.len() - 1;
             counters.refused[usize::from(command).min(other)].add(1);
         }
+    }
+
+    /// A request has something about it that the target takes differently. `command` is as for [`Shard::refused`].
+    pub fn incompatible(&self, command: u16, severity: FindingSeverity) {
+        let counters = &self.incompatible[severity.index()];
+        let other = counters.len() - 1;
+        counters[usize::from(command).min(other)].add(1);
     }
 
     /// `n` bytes went to a side's connections or came from them.
@@ -198,10 +209,15 @@ impl ListenerCounters {
     fn new(commands: usize) -> ListenerCounters {
         ListenerCounters {
             requests: Default::default(),
-            refused: (0..=commands).map(|_| Counter::default()).collect(),
+            refused: counters(commands),
             sessions: Level::default(),
         }
     }
+}
+
+/// One for each named command, and one for all others.
+fn counters(commands: usize) -> Box<[Counter]> {
+    (0..=commands).map(|_| Counter::default()).collect()
 }
 
 impl SideCounters {

@@ -59,7 +59,7 @@ impl<'a> Asked<'a> {
 
 impl Session {
     /// The long way: whatever has consequences for the session, and whatever cannot go now.
-    pub(super) fn handle(&mut self, asked: Asked<'_>) -> Result<Step, End> {
+    pub(super) fn take_the_long_way(&mut self, asked: Asked<'_>) -> Result<Step, End> {
         let verdict = asked.verdict;
         if let Some(side) = self.replica_of {
             return self.as_replica(side, asked);

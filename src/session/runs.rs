@@ -95,6 +95,7 @@ impl Session {
                 let verdict = table.classify(&request);
                 match self.extend(&mut run, at, &request, verdict) {
                     Ok(true) => {
+                        self.show(&request, verdict);
                         at += shape.length;
                         continue;
                     }

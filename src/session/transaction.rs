@@ -13,7 +13,7 @@ use super::relay::{End, Park, Session, Watch};
 use super::reply::Client;
 use super::route::{Asked, READONLY, Step, intent};
 use super::ticket::{Handling, Purpose, Ticket};
-use crate::command::Effect;
+use crate::command::{Attention, Effect};
 use crate::gate::{Admission, Intent};
 use crate::resp::encode;
 use crate::resp::request::{self, Form, Request, Scanned};
@@ -128,6 +128,7 @@ impl Session {
         if rest.scripts {
             self.note_scripts(&asked.behind[..rest.length]);
         }
+        self.show_whole_transaction(&asked.behind[..rest.length], rest.attention);
         Ok(ControlFlow::Break(Step::DoneWith(rest.length)))
     }
 
@@ -139,6 +140,7 @@ impl Session {
             requests: 0,
             writes: false,
             scripts: false,
+            attention: Attention::Pass,
         };
         if asked.request.len() != 1 {
             return None;
@@ -156,6 +158,9 @@ impl Session {
             let verdict = table.classify(&request);
             rest.length += shape.length;
             rest.requests += 1;
+            if verdict.attention() == Attention::Look {
+                rest.attention = Attention::Look;
+            }
             match verdict.effect {
                 Effect::Exec | Effect::Discard => return (request.len() == 1).then_some(rest),
                 // A command that blocks does not, inside a transaction; but the server may refuse the MULTI.
@@ -368,6 +373,8 @@ struct Rest {
     writes: bool,
     /// Some of it carries scripts.
     scripts: bool,
+    /// Whether any of it is worth a look.
+    attention: Attention,
 }
 
 /// Requests that are looked through for an EXEC; a longer transaction gets a connection of its own.

@@ -20,7 +20,7 @@ use super::scripts::{Known, Scripts};
 use super::tracking::Redirects;
 use super::turn::Turn;
 use super::{CredentialMapping, Limits, ListenerSettings};
-use crate::command::Table;
+use crate::command::{Lookout, Lookouts, Table};
 use crate::gate::{Gate, Local};
 use crate::metrics::{ClientError, Shard};
 use crate::net::Accepted;
@@ -72,6 +72,8 @@ pub struct Shared {
     pub cursors: Arc<Cursors>,
     /// Where invalidations go on.
     pub redirects: Arc<Redirects>,
+    /// Who looks at requests as they pass.
+    pub lookouts: Arc<dyn Lookouts>,
 }
 
 /// An accepted connection on its way to a worker.
@@ -94,6 +96,8 @@ pub(super) struct Worker {
     pub(super) known_scripts: Known,
     pub(super) cursors: Arc<Cursors>,
     pub(super) redirects: Arc<Redirects>,
+    /// Is shown the requests whose commands are worth a look.
+    pub(super) lookout: Box<dyn Lookout>,
     /// When the active side last changed.
     pub(super) crossed_at: Rc<Cell<Option<Instant>>>,
     pub(super) limits: Limits,
@@ -151,6 +155,7 @@ pub async fn run_worker(
         known_scripts: Known::default(),
         cursors: shared.cursors,
         redirects: shared.redirects,
+        lookout: shared.lookouts.of_worker(number),
         crossed_at: lanes_part.crossed_at(),
         limits: settings.limits,
         holding: Holding::new(settings.limits.held_bytes.div_ceil(workers)),

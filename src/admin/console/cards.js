@@ -145,12 +145,12 @@ export function report(document, failure) {
     if (failure) return quiet(failure.status === 501 ? "Not available in this version." : `No report: ${failure.message}.`);
     const open = document.findings.filter((finding) => !finding.accepted);
     const accepted = document.findings.length - open.length;
-    const watched = `${count(document.commands_seen)} commands seen, target: ${document.target_product ?? "unknown"}.`;
+    const watched = `Measured against a target of the kind ${document.profile.replaceAll("_", " ")}${document.target_commands_known ? "" : ", which has not said yet which commands it has"}.`;
     return [
       open.length ? null : h("p", { class: "big good" }, "Nothing found"),
-      signed(open.map((finding) => [LEVEL[finding.severity] ?? (finding.severity === "info" ? "" : "warn"),
-        h("strong", {}, finding.command ?? "", finding.what ? ` ${String(finding.what).replaceAll("_", " ")}` : ""), ` ${finding.message ?? ""}`,
-        finding.remedy ? h("span", { class: "quiet" }, finding.remedy) : null,
+      signed(open.map((finding) => [LEVEL[finding.severity] ?? "warn",
+        h("strong", {}, finding.command, ` ${finding.rule.replaceAll("_", " ")}`), ` ${finding.message}`,
+        h("span", { class: "quiet" }, finding.what_to_do),
         h("span", { class: "quiet" }, `${count(finding.count)} times, last at ${clock(finding.last_seen_ms)}${from(finding.clients)}`),
         finding.example ? h("span", { class: "quiet" }, h("code", {}, finding.example)) : null])),
       quiet(accepted ? `${watched} ${accepted} accepted in the configuration.` : watched),

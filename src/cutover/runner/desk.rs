@@ -32,6 +32,7 @@ use crate::gate::Gate;
 use crate::link::{Abilities, Direction, Report};
 use crate::shutdown;
 use crate::terms::Side;
+use crate::traffic::Traffic;
 
 /// How often the link is looked at while a migration runs.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -46,6 +47,7 @@ pub(super) struct Duties {
     pub(super) bounds: watch::Receiver<Bounds>,
     pub(super) target_name: String,
     pub(super) sessions: Box<dyn Fn() -> u64 + Send>,
+    pub(super) traffic: Arc<Traffic>,
     pub(super) driver: &'static str,
     pub(super) abilities: Abilities,
     pub(super) orders: mpsc::Sender<Order>,
@@ -62,6 +64,8 @@ pub(super) struct Desk {
     bounds: watch::Receiver<Bounds>,
     target_name: String,
     sessions: Box<dyn Fn() -> u64 + Send>,
+    /// What the application was seen to send.
+    traffic: Arc<Traffic>,
     driver: &'static str,
     abilities: Abilities,
     gate: GateHands,
@@ -141,6 +145,7 @@ impl Desk {
             bounds: duties.bounds,
             target_name: duties.target_name,
             sessions: duties.sessions,
+            traffic: duties.traffic,
             driver: duties.driver,
             abilities: duties.abilities,
             gate: GateHands::new(duties.gate),
@@ -333,7 +338,7 @@ impl Desk {
     fn reported(&mut self, Direction { from }: Direction, report: Report) {
         self.looks = self.looks.saturating_sub(1);
         let at = Millis::from(report.at.saturating_duration_since(self.started));
-        let bounds = *self.bounds.borrow();
+        let bounds = self.bounds.borrow().clone();
         let look = self.histories[from.index()].record(&report, at, &bounds, self.abilities);
         self.reports[from.index()] = Some(report);
         self.process(Event::LinkReported { from, look });

@@ -7,6 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::super::reason::Reason;
 use super::status::{Notice, Outcome, Refusal, Status};
 use crate::link::preflight::Finding;
+use crate::traffic::Accepted;
 
 /// Requests that may wait for the runner, which takes them at once: people and scripts send one at a time.
 pub(super) const COMMANDS_MAX: usize = 16;
@@ -23,12 +24,14 @@ pub struct Handle {
 }
 
 /// How a cutover is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CutoverRequest {
     /// Say what would happen, and do nothing.
     pub dry_run: bool,
     /// Replaces the configured bound for this one.
     pub max_pause: Option<Duration>,
+    /// Findings of the compatibility report that do not stand in its way, beside those of the bounds.
+    pub accept: Accepted,
 }
 
 /// Where an answer goes. Who asked may have gone; the work goes on regardless.

@@ -155,6 +155,8 @@ impl From<&Reason> for RefusalKind {
             | Reason::LinkCannot(_)
             | Reason::MarkerNeeded
             | Reason::Preflight { .. }
+            | Reason::Incompatible { .. }
+            | Reason::IncompatibleUnlisted(_)
             | Reason::SameServer
             | Reason::FlushUnconfirmed { .. }
             | Reason::NoWayBack(_)

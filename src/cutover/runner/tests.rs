@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use self::fake::FakeLink;
+use self::fake::{FakeLink, nothing_seen};
 use super::*;
 use crate::cutover::journal;
 use crate::gate::Stage;
@@ -68,6 +68,7 @@ impl World {
             bounds: watch::channel(bounds).1,
             target_name: "b:2".to_owned(),
             sessions: Box::new(|| 1),
+            traffic: nothing_seen(),
         });
         let task = tokio::spawn(runner.run(signal));
         World {
@@ -323,10 +324,10 @@ async fn a_dry_run_says_what_would_happen_and_does_nothing() {
     let world = World::in_sync(bounds()).await;
     let request = CutoverRequest {
         dry_run: true,
-        max_pause: None,
+        ..CutoverRequest::default()
     };
     assert_eq!(
-        world.handle.cutover(request).await.unwrap().outcome,
+        world.handle.cutover(request.clone()).await.unwrap().outcome,
         "dry_run"
     );
     let idle = World::start(bounds());

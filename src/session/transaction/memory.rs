@@ -1,7 +1,7 @@
 //! What is remembered of an open transaction: its queue, so that it can be queued again on the other side, and the
 //! requests in it that will change the session if it is executed.
 
-use crate::command::Effect;
+use crate::command::{Effect, Span};
 use crate::metrics::Gauge;
 use crate::resp::encode;
 use crate::resp::reply::{Kind, Progress, Scanner};
@@ -32,6 +32,8 @@ pub(in crate::session) struct Transaction {
     pub(super) writes: bool,
     /// What in it changes the session.
     pub(super) changes: Vec<Queued>,
+    /// Where its keys lie, for the lookout.
+    pub(in crate::session) span: Span,
     _gauge: Gauge,
 }
 
@@ -58,6 +60,7 @@ impl Transaction {
             aborted: false,
             writes: false,
             changes: Vec::new(),
+            span: Span::default(),
             _gauge: gauge,
         }
     }

@@ -7,7 +7,7 @@ use super::{Auto, Desk};
 use crate::cutover::action::{Action, Ending};
 use crate::cutover::event::{Event, Request};
 use crate::cutover::plan::Plan;
-use crate::cutover::readiness::standing_objections;
+use crate::cutover::readiness::{incompatibilities, standing_objections};
 use crate::cutover::reason::Reason;
 use crate::cutover::state::State;
 use crate::cutover::step::step;
@@ -158,7 +158,7 @@ impl Desk {
     /// What is against the next step: cutover or rollback, depending on the active side.
     pub(super) fn readiness(&self) -> Vec<Reason> {
         self.probe(match self.state.active() {
-            Side::Source => self.cutover_request(None, vec![]),
+            Side::Source => self.cutover_request(&CutoverRequest::default(), vec![]),
             Side::Target => self.rollback_request(),
         })
     }
@@ -185,10 +185,11 @@ impl Desk {
                 );
             }
             Some(Check::Cutover { request, answer }) => {
-                self.decide(request, against(&findings), answer);
+                self.decide(&request, against(&findings), answer);
             }
             Some(Check::CutoverByItself) => {
-                self.request(self.cutover_request(None, against(&findings)), None);
+                let request = self.cutover_request(&CutoverRequest::default(), against(&findings));
+                self.request(request, None);
             }
             None => {}
         }
@@ -228,12 +229,12 @@ impl Desk {
         if matches!(self.state, State::InSync(_)) {
             self.check(Scope::Preflight, Check::Cutover { request, answer });
         } else {
-            self.decide(request, vec![], answer);
+            self.decide(&request, vec![], answer);
         }
     }
 
-    fn decide(&mut self, asked: CutoverRequest, found: Vec<Reason>, answer: Answer<Outcome>) {
-        let request = self.cutover_request(asked.max_pause.map(Millis::from), found);
+    fn decide(&mut self, asked: &CutoverRequest, found: Vec<Reason>, answer: Answer<Outcome>) {
+        let request = self.cutover_request(asked, found);
         if !asked.dry_run {
             return self.request(request, Some(Asker::Attempt(answer)));
         }
@@ -256,8 +257,8 @@ impl Desk {
         refused.unwrap_or_default()
     }
 
-    fn cutover_request(&self, max_pause: Option<Millis>, found: Vec<Reason>) -> Request {
-        let (bounds, now) = (*self.bounds.borrow(), self.now());
+    fn cutover_request(&self, asked: &CutoverRequest, found: Vec<Reason>) -> Request {
+        let (bounds, now) = (self.bounds.borrow().clone(), self.now());
         let mut objections = found;
         objections.extend(standing_objections(
             &bounds,
@@ -266,16 +267,18 @@ impl Desk {
             now,
         ));
         objections.extend(self.histories[Side::Source.index()].objections(now, &bounds));
+        let accepted = bounds.accept_findings.and(&asked.accept);
+        objections.extend(incompatibilities(&self.traffic.seen(), &accepted));
         Request::Cutover {
             number: self.last_number + 1,
-            plan: Plan::new(&bounds, self.abilities, max_pause.map(Millis::duration)),
+            plan: Plan::new(&bounds, self.abilities, asked.max_pause),
             objections,
         }
     }
 
     /// The way out of a bad cutover is not kept waiting by `min_interval`.
     fn rollback_request(&self) -> Request {
-        let (bounds, now) = (*self.bounds.borrow(), self.now());
+        let (bounds, now) = (self.bounds.borrow().clone(), self.now());
         let mut objections = standing_objections(&bounds, self.abilities, None, now);
         objections.extend(self.histories[Side::Target.index()].objections(now, &bounds));
         Request::Rollback {

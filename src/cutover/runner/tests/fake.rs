@@ -9,7 +9,9 @@ use crate::link::{
     Abilities, CaughtUp, Direction, Error, Generation, LeftSide, Phase, Position, Positions,
     Report, ShardPosition, Watched,
 };
+use crate::metrics::Registry;
 use crate::terms::{Lag, ReplOffset, Side};
+use crate::traffic::{Keys, Profile, Traffic};
 
 /// What the fake link is and does.
 #[derive(Debug, Default)]
@@ -217,4 +219,10 @@ impl Replication for FakeLink {
             what_to_do: None,
         }]
     }
+}
+
+/// Of an application that sends nothing.
+pub(super) fn nothing_seen() -> Arc<Traffic> {
+    let metrics = Registry::new(vec![], vec![], 1);
+    Arc::new(Traffic::new(Profile::Redis, Keys::Shown, 1, metrics))
 }
