@@ -25,6 +25,7 @@ const TOP: &[&str] = &[
     ".clippy.toml",
     ".git",
     ".gitignore",
+    "ACTIVE-ACTIVE.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "Cargo.lock",

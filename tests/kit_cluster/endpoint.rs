@@ -1,7 +1,7 @@
 //! A database's endpoint refuses what Redis Enterprise refuses, and takes what it takes.
 
 use crate::cluster::Cluster;
-use crate::kit::{Client, Reply};
+use crate::kit::{Client, LIMIT, Reply, eventually};
 
 /// On no database.
 const NEVER: &[&[&str]] = &[
@@ -84,7 +84,7 @@ fn a_database_asks_for_its_password_and_is_copied_with_the_internal_one() {
     assert_eq!(target.manager().call(&["GET", "k"]), Reply::bulk("v"));
     application.call(&["SET", "streamed", "1"]);
     let shards = format!(
-        "/v1/bdbs/{}/shards?extra_info_keys=master_repl_offset",
+        "/v1/bdbs/{}/shards?extra_info_keys=master_repl_offset&extra_info_keys=master_replid",
         source.uid
     );
     let shard = api.get(&shards).json[0].clone();
@@ -92,4 +92,12 @@ fn a_database_asks_for_its_password_and_is_copied_with_the_internal_one() {
         shard["redis_info"]["master_repl_offset"].as_u64() > Some(0),
         "{shard}"
     );
+    assert!(
+        shard["redis_info"].get("master_replid").is_none(),
+        "it is not documented: {shard}"
+    );
+    let flush = format!("/v1/bdbs/{}/flush", source.uid);
+    assert_eq!(api.put(&flush, &serde_json::json!({})).status, 200);
+    let gone = || application.call(&["EXISTS", "k"]) == Reply::Integer(0);
+    assert!(eventually(LIMIT, gone));
 }

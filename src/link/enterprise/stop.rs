@@ -8,6 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::client::{Client, Patience};
 use super::database::{Database, look};
 use super::failure::Error;
+use super::lenient::text;
+use super::source_url::path_part;
 
 /// How long it may take. Inside a cutover the pause's bound is usually the shorter one.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
@@ -15,14 +17,19 @@ const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// Between two looks: short beside the seconds that a cluster takes, and no burden for it.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 
-/// Ends it, and looks until it is seen ended and the cluster has finished the change.
+/// Ends it, and looks until it is seen ended and the cluster has finished the change: the database says so, and the
+/// action that carries the change out, where it is told which.
 pub(super) async fn stop(client: &mut Client, uid: u64) -> Result<Database, Error> {
     let give_up_at = Instant::now() + STOP_LIMIT;
-    order(client, uid, give_up_at).await?;
+    let action = order(client, uid, give_up_at).await?;
     loop {
         let late = Instant::now() >= give_up_at;
         match look(client, uid, Patience::For(STOP_LIMIT)).await {
-            Ok(database) if is_stopped(&database) => return Ok(database),
+            Ok(database)
+                if is_stopped(&database) && is_over(client, action.as_deref()).await? =>
+            {
+                return Ok(database);
+            }
             Ok(database) if late => return Err(unfinished(client, &database)),
             Err(error) if late || !error.is_lost() => return Err(error),
             Ok(_) | Err(_) => sleep(STOP_LOOK).await,
@@ -31,21 +38,26 @@ pub(super) async fn stop(client: &mut Client, uid: u64) -> Result<Database, Erro
 }
 
 /// Orders it until the order has been taken. One whose answer is lost may have been carried out, which a look tells;
-/// otherwise it is given again: it names a state, and changes nothing where that is reached.
-async fn order(client: &mut Client, uid: u64, give_up_at: Instant) -> Result<(), Error> {
+/// otherwise it is given again: it names a state, and changes nothing where that is reached. Gives the action that carries it
+/// out, where the answer names it.
+async fn order(
+    client: &mut Client,
+    uid: u64,
+    give_up_at: Instant,
+) -> Result<Option<String>, Error> {
     let (path, order) = (
         format!("/v1/bdbs/{uid}"),
         json!({ "replica_sync": "disabled" }),
     );
     loop {
         match client.put(&path, &order, Patience::For(STOP_LIMIT)).await {
-            Ok(_) => return Ok(()),
+            Ok(changed) => return Ok(text(&changed, "action_uid")),
             Err(error) if !error.is_lost() || Instant::now() >= give_up_at => return Err(error),
             Err(_) => {}
         }
         let seen = look(client, uid, Patience::None).await;
         if seen.is_ok_and(|database| database.replica_sync.as_deref() == Some("disabled")) {
-            return Ok(());
+            return Ok(None);
         }
         sleep(STOP_LOOK).await;
     }
@@ -61,6 +73,23 @@ fn unfinished(client: &Client, database: &Database) -> Error {
             database.replica_sync.as_deref().unwrap_or("not told"),
             database.status.as_deref().unwrap_or("of unknown status")
         ),
+    }
+}
+
+/// Whether an action has ended. One that is not known, or not any more, does nothing; one that failed may have left
+/// anything behind, and is never over.
+async fn is_over(client: &mut Client, action: Option<&str>) -> Result<bool, Error> {
+    let Some(action) = action else {
+        return Ok(true);
+    };
+    let path = format!("/v1/actions/{}", path_part(action));
+    match client.get(&path, Patience::For(STOP_LIMIT)).await {
+        Ok(seen) => Ok(matches!(
+            text(&seen, "status").as_deref(),
+            Some("completed" | "finished")
+        )),
+        Err(Error::Absent { .. }) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

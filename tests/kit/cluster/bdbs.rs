@@ -61,6 +61,23 @@ pub async fn update(
     Ok(Json(document(state.database(uid)?, fields)))
 }
 
+/// `PUT /v1/bdbs/{uid}/flush`
+pub async fn flush(Extract(cluster): Extract<Arc<Shared>>, Path(uid): Path<u32>) -> Answer {
+    let target = replica_of::begin_flush(&cluster, uid)?;
+    let mut state = cluster.state();
+    let fields = state.faults.fields;
+    let document = document(state.database(uid)?, fields);
+    let takes = state.change_takes();
+    drop(state);
+    tokio::spawn(async move {
+        tokio::time::sleep(takes).await;
+        // A server that is gone holds nothing.
+        let _ = target.flush().await;
+        cluster.state().end_change(uid);
+    });
+    Ok(Json(document))
+}
+
 /// A database as the API shows it.
 fn document(database: &Database, fields: Fields) -> Value {
     let Database {

@@ -1,7 +1,10 @@
 //! A database of the cluster: a real server that is reached at its endpoint, and refuses there what Redis Enterprise
 //! refuses; what the cluster knows of it; and the Replica Of into it.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use super::syncer::{Hardship, Source, Syncer, Target};
 use crate::kit::{RedisOptions, RedisServer};
@@ -95,6 +98,8 @@ pub struct Database {
     /// The change that is under way.
     pub change: Option<Change>,
     pub replica_of: ReplicaOf,
+    /// The addresses from which the cluster itself has connected to the server.
+    pub visits: Arc<Mutex<BTreeSet<SocketAddr>>>,
 }
 
 /// A change that is under way.
@@ -129,6 +134,8 @@ pub struct ReplicaOf {
     pub sources: Vec<SourceEntry>,
     pub syncer: Option<Syncer>,
     pub hardship: Arc<Hardship>,
+    /// When a syncer ended last; nothing has been applied since, unless another has begun.
+    pub ended_at: Option<SystemTime>,
 }
 
 /// An entry of `replica_sources`.
@@ -152,12 +159,14 @@ impl Database {
             plan,
             server: Arc::new(server),
             internal_password,
+            visits: Arc::default(),
             change: None,
             replica_of: ReplicaOf {
                 wanted: ReplicaSync::Disabled,
                 sources: Vec::new(),
                 syncer: None,
                 hardship: Arc::default(),
+                ended_at: None,
             },
         }
     }
@@ -169,6 +178,7 @@ impl Database {
             user: SYNCER.to_owned(),
             password: self.internal_password.clone(),
             manager: ADMIN.to_owned(),
+            visits: Arc::clone(&self.visits),
         }
     }
 }

@@ -33,10 +33,11 @@ mod source_uri;
 mod state;
 mod syncer;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use access::{ADMINISTRATOR, User, VIEWER, base64};
 pub use caller::{Answered, Caller};
@@ -237,6 +238,23 @@ impl Instance {
     /// Whether a syncer runs, whatever the API says.
     pub fn has_syncer(&self) -> bool {
         self.of_it(|database| database.replica_of.syncer.is_some())
+    }
+
+    /// When Replica Of into it ended last, in seconds since 1970.
+    pub fn replication_ended_at(&self) -> Option<f64> {
+        let ended = self.of_it(|database| database.replica_of.ended_at)?;
+        Some(
+            ended
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap()
+                .as_secs_f64(),
+        )
+    }
+
+    /// The addresses from which the cluster itself has connected to it: the syncer, and who flushes.
+    pub fn cluster_connections(&self) -> BTreeSet<SocketAddr> {
+        let visits = self.of_it(|database| Arc::clone(&database.visits));
+        visits.lock().unwrap().clone()
     }
 
     /// How often a full copy has begun under the syncer that runs.

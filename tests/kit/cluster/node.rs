@@ -89,6 +89,8 @@ fn api(cluster: Arc<Shared>) -> Router {
         .route("/v1/bdbs", get(bdbs::list))
         .route("/v1/bdbs/{uid}", get(bdbs::read).put(bdbs::update))
         .route("/v1/bdbs/{uid}/shards", get(readings::shards))
+        .route("/v1/bdbs/{uid}/flush", put(bdbs::flush))
+        .route("/v1/nodes", get(readings::nodes))
         .route("/v1/bdbs/stats/last/{uid}", get(readings::last_stats))
         .route("/v1/migrations/{uid}", get(readings::migration))
         .route("/v1/actions/{action}", get(readings::action))

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State as Extract};
-use serde::Deserialize;
+use axum::extract::{Path, RawQuery, State as Extract};
 use serde_json::{Map, Value, json};
 
 use super::fault::{Numbers, Peers};
@@ -38,23 +37,26 @@ pub async fn migration(Extract(cluster): Extract<Arc<Shared>>, Path(uid): Path<u
     )))
 }
 
-/// Further lines of INFO that are wanted of each shard.
-#[derive(Debug, Deserialize)]
-pub struct Extra {
-    extra_info_keys: Option<String>,
+/// `GET /v1/nodes`
+pub async fn nodes() -> Answer {
+    let node = |uid: u32| json!({ "uid": uid, "status": "active", "software_version": "8.0.6-54" });
+    Ok(Json(json!([node(1), node(2)])))
 }
 
-/// `GET /v1/bdbs/{uid}/shards`
+/// `GET /v1/bdbs/{uid}/shards`; `extra_info_keys` may come several times.
 pub async fn shards(
     Extract(cluster): Extract<Arc<Shared>>,
     Path(uid): Path<u32>,
-    Query(extra): Query<Extra>,
+    RawQuery(query): RawQuery,
 ) -> Answer {
     let server = Arc::clone(&cluster.state().database(uid)?.server);
     let info = info_of(server).await;
-    let wanted = extra.extra_info_keys.unwrap_or_default();
+    let query = query.unwrap_or_default();
+    let wanted = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("extra_info_keys="));
     let mut redis_info = Map::new();
-    for key in wanted.split(',').filter(|key| EXTRA_INFO.contains(key)) {
+    for key in wanted.filter(|key| EXTRA_INFO.contains(key)) {
         if let Some(value) = line_of(&info, key) {
             let number = value.parse::<u64>().map(Value::from);
             redis_info.insert(key.to_owned(), number.unwrap_or_else(|_| value.into()));

@@ -1,7 +1,7 @@
 //! Replica Of started and stopped, as a change of the database: accepted at once, done a while later, by itself.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use super::database::{Change, Database, ReplicaSync, Shown, SourceEntry};
 use super::refusal::Refusal;
 use super::source_uri;
 use super::state::{Shared, State};
-use super::syncer::Syncer;
+use super::syncer::{Syncer, Target};
 
 /// Sources of one database.
 const SOURCES_MAX: usize = 32;
@@ -83,6 +83,22 @@ pub fn change(cluster: &Arc<Shared>, uid: u32, body: &Map<String, Value>) -> Res
     Ok(())
 }
 
+/// The flush of a database begins, as a change of it.
+pub fn begin_flush(cluster: &Shared, uid: u32) -> Result<Target, Refusal> {
+    let mut state = cluster.state();
+    let database = state.database(uid)?;
+    if database.change.is_some() {
+        return Err(Refusal::busy());
+    }
+    let target = database.target();
+    let change = Change {
+        action: action_id(&mut state),
+        shown: Shown::Yes,
+    };
+    state.begin_change(uid, change)?;
+    Ok(target)
+}
+
 /// The running syncer ends, and with Replica Of enabled another begins once the database is active again.
 async fn carry_out(cluster: Arc<Shared>, uid: u32, restarts: bool, takes: Duration) {
     tokio::time::sleep(takes).await;
@@ -90,6 +106,7 @@ async fn carry_out(cluster: Arc<Shared>, uid: u32, restarts: bool, takes: Durati
         let running = take_syncer(&cluster, uid);
         if let Some(syncer) = running {
             syncer.stop().await;
+            cluster.state().database(uid).unwrap().replica_of.ended_at = Some(SystemTime::now());
         }
     }
     let mut state = cluster.state();

@@ -9,9 +9,10 @@ mod progress;
 mod source;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, JoinSet};
@@ -45,6 +46,8 @@ pub struct Target {
     pub password: String,
     /// Another that may everything.
     pub manager: String,
+    /// The addresses from which it was connected to.
+    pub visits: Arc<Mutex<BTreeSet<SocketAddr>>>,
 }
 
 /// A running Replica Of. Dropping it ends it as a crash would.
@@ -95,6 +98,11 @@ impl Target {
 
     async fn connect_as(&self, user: &str) -> Result<Connection, Failure> {
         let mut connection = Connection::open(self.address).await?;
+        let own = connection.writer.local_addr()?;
+        self.visits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(own);
         connection.call(&["AUTH", user, &self.password]).await?;
         Ok(connection)
     }
