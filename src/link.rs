@@ -11,28 +11,32 @@ mod failure;
 mod follow;
 mod functions;
 mod info;
+mod keys;
 mod marker;
 pub mod preflight;
 mod probe;
 mod replicaof;
+mod report;
 mod sides;
 mod vigil;
 mod writers;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::abilities::{Abilities, Positions};
+pub use self::abilities::{Abilities, Positions, Reverse};
 use self::connection::Connections;
 use self::enterprise::Enterprise;
 use self::external::External;
 pub use self::failure::Error;
+use self::keys::Keys;
 pub use self::marker::MARKER_KEY;
+pub use self::report::{CaughtUp, Generation, Phase, Position, Report, ShardPosition};
 use self::vigil::Vigil;
 pub use self::vigil::{LeftSide, Watched};
 pub use self::writers::OtherClient;
-use crate::terms::{Lag, ReplOffset, Side};
+use crate::terms::Side;
 use crate::upstream::Server;
 
 /// Which way data flows.
@@ -53,111 +57,6 @@ impl Direction {
     pub const fn to(self) -> Side {
         self.from.other()
     }
-}
-
-/// Where the link stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// No link between the two.
-    Detached,
-    /// Configured, not connected.
-    Connecting,
-    /// A full copy is under way.
-    Syncing,
-    /// The full copy is done, the stream flows.
-    Streaming,
-    /// It stands, and not by itself will it go on.
-    Broken,
-    /// The answer was not one of the above; never "go".
-    Unknown,
-}
-
-/// A position in one shard's replication stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardPosition {
-    /// The stream's identity. Offsets under different ids cannot be compared.
-    pub replication_id: String,
-    /// Bytes into that stream.
-    pub offset: ReplOffset,
-}
-
-/// A position of the copied side: one entry a shard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// In the order of the shards.
-    pub shards: Vec<ShardPosition>,
-}
-
-impl Position {
-    /// Whether both lie in the same streams, shard by shard.
-    #[must_use]
-    pub fn same_streams(&self, other: &Position) -> bool {
-        let own = self.shards.iter().map(|shard| &shard.replication_id);
-        own.eq(other.shards.iter().map(|shard| &shard.replication_id))
-    }
-}
-
-/// Changes whenever the link starts over with a full copy; equal generations mean that nothing was resynced between.
-/// Opaque but for equality; the text is for logs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Generation(pub String);
-
-/// One look at the link.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// When the look was taken; a report is stale when it is too old.
-    pub at: Instant,
-    /// Where the link stands.
-    pub phase: Phase,
-    /// How far the filled side is behind.
-    pub lag: Lag,
-    /// What the filled side has applied, if the driver knows.
-    pub applied: Option<Position>,
-    /// Where the copied side is, if the driver knows.
-    pub written: Option<Position>,
-    /// Identity of the current full copy; none where unknown.
-    pub generation: Option<Generation>,
-    /// Bytes of the full copy received so far, where known.
-    pub bytes_done: Option<u64>,
-    /// Bytes of the full copy altogether, where known.
-    pub bytes_total: Option<u64>,
-    /// What the link is waiting for where it seems to stand still, for people.
-    pub waiting_for: Option<String>,
-    /// The newest error of the link, in the database's own words, without secrets.
-    pub last_error: Option<String>,
-}
-
-impl Report {
-    /// A look that found out nothing.
-    pub(crate) fn unknown(at: Instant, last_error: String) -> Report {
-        Report {
-            at,
-            phase: Phase::Unknown,
-            lag: Lag::Unknown,
-            applied: None,
-            written: None,
-            generation: None,
-            bytes_done: None,
-            bytes_total: None,
-            waiting_for: None,
-            last_error: Some(last_error),
-        }
-    }
-}
-
-/// Whether a position has been reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CaughtUp {
-    /// Applied, on every shard, under the same replication id.
-    Yes,
-    /// Not yet; what remains, where known.
-    NotYet {
-        /// Bytes to go.
-        remaining_bytes: Option<u64>,
-    },
-    /// It never will be: another replication id, or the link is gone. Says which.
-    Never(String),
 }
 
 /// How long control requests of a driver may take, each.
@@ -189,6 +88,8 @@ pub struct Link {
     driver: Driver,
     /// What is counted between two looks.
     vigil: Vigil,
+    /// The way back of a driver that cannot be turned.
+    keys: Keys,
     /// Keeps markers of an earlier run apart from ours.
     run: String,
 }
@@ -208,6 +109,7 @@ impl Link {
             .unwrap_or_default();
         let run = format!("{}-{}", std::process::id(), since_epoch.as_nanos());
         Link {
+            keys: Keys::new(source.clone(), target.clone(), run.clone()),
             driver: match settings {
                 Settings::ReplicaOf => Driver::ReplicaOf,
                 Settings::Enterprise(settings) => {
@@ -233,8 +135,11 @@ impl Link {
         }
     }
 
-    /// What the driver can do.
-    pub fn abilities(&self) -> Abilities {
+    /// What the link can do in a direction.
+    pub fn abilities(&self, direction: Direction) -> Abilities {
+        if self.is_by_keys(direction) {
+            return keys::ABILITIES;
+        }
         match &self.driver {
             Driver::ReplicaOf => replicaof::ABILITIES,
             Driver::Enterprise(_) => enterprise::ABILITIES,
@@ -263,6 +168,9 @@ impl Link {
 
     /// One look at the link. What is not known is `Unknown` or `None`, with the reason in `last_error`.
     pub async fn observe(&mut self, direction: Direction) -> Report {
+        if self.is_by_keys(direction) {
+            return self.keys.observe(&mut self.connections).await;
+        }
         match &mut self.driver {
             Driver::ReplicaOf => replicaof::observe(&mut self.connections, direction).await,
             Driver::Enterprise(enterprise) => {
@@ -274,6 +182,9 @@ impl Link {
 
     /// Where the copied side is now: one round trip.
     pub async fn position(&mut self, direction: Direction) -> Result<Position, Error> {
+        if self.is_by_keys(direction) {
+            return self.keys.position(&mut self.connections).await;
+        }
         match &mut self.driver {
             Driver::ReplicaOf => replicaof::position(&mut self.connections, direction).await,
             Driver::Enterprise(enterprise) => {
@@ -289,6 +200,9 @@ impl Link {
         direction: Direction,
         position: &Position,
     ) -> Result<CaughtUp, Error> {
+        if self.is_by_keys(direction) {
+            return self.keys.caught_up(position);
+        }
         match &mut self.driver {
             Driver::Enterprise(enterprise) => enterprise.caught_up(direction, position).await,
             Driver::ReplicaOf => {
@@ -330,24 +244,37 @@ impl Link {
         direction: Direction,
         applied: Option<&Position>,
     ) -> Result<(), Error> {
+        if self.is_by_keys(direction) {
+            return self.keys.end().await;
+        }
+        // What is written to the filled side from now on is to be copied back, where the driver cannot be turned.
+        let keys = &mut self.keys;
         match &mut self.driver {
             Driver::ReplicaOf => replicaof::detach(&mut self.connections, direction, applied).await,
             Driver::Enterprise(enterprise) => {
-                enterprise
-                    .detach(&mut self.connections, direction, applied)
-                    .await
+                let end = enterprise.detach(&mut self.connections, direction, applied);
+                let ((), ended) = tokio::join!(keys.note(), end);
+                ended
             }
-            Driver::External(external) => external.detach().await,
+            Driver::External(external) => {
+                let ((), ended) = tokio::join!(keys.note(), external.detach());
+                ended
+            }
         }
     }
 
     /// After the link of `direction` was detached: runs it the other way round, which fences the side that was copied
     /// for good, and lifts that side's pause. It goes on from where the two stand; only where the copied side's stream
     /// moved on after the detach (a ping to another replica, a writer that bypasses) does a full copy follow, which
-    /// [`Link::observe`] of the opposite direction shows.
+    /// [`Link::observe`] of the opposite direction shows. A driver that cannot be turned has changed keys copied back
+    /// instead, which fences nothing.
     pub async fn reverse(&mut self, direction: Direction) -> Result<(), Error> {
         match self.driver {
             Driver::ReplicaOf => replicaof::reverse(&mut self.connections, direction).await,
+            Driver::Enterprise(_) | Driver::External(_) if direction == Direction::FORWARD => {
+                self.keys.copy().await;
+                Ok(())
+            }
             Driver::Enterprise(_) | Driver::External(_) => {
                 Err(self.not_able("run the other way round"))
             }
@@ -411,6 +338,7 @@ impl Link {
     /// Sets back on both sides what was set there so that one could follow the other; a side that still follows is left
     /// as it is. What this process does not remember, since another has set it, it does not touch.
     pub async fn hand_back(&mut self) -> Result<(), Error> {
+        self.keys.abandon();
         if let Driver::Enterprise(enterprise) = &mut self.driver {
             return Ok(enterprise.hand_back().await?);
         }
@@ -418,6 +346,11 @@ impl Link {
             follow::hand_back(self.connections.of(side)).await?;
         }
         Ok(())
+    }
+
+    /// Whether the link in this direction is the copy of changed keys: the way back of a driver that cannot be turned.
+    fn is_by_keys(&self, direction: Direction) -> bool {
+        direction == Direction::REVERSE && !matches!(self.driver, Driver::ReplicaOf)
     }
 
     fn not_able(&self, what: &'static str) -> Error {

@@ -53,6 +53,10 @@ impl fmt::Display for Side {
     }
 }
 
+/// Keys whose names begin so are Handover's own: markers, which mean something only on the side they are on, and go away by
+/// themselves.
+pub const OWN_KEYS: &str = "__handover:";
+
 /// Grows by one each time a policy is published by the gate.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use kit::{Client, LIMIT, RedisServer, Reply, Sidecar, eventually, newer_servers};
+use kit::{Client, LIMIT, RedisServer, Reply, Sidecar, eventually, external, newer_servers};
 use serde_json::{Value, json};
 
 /// Writes to a server past the proxy, without a break, until it is dropped.
@@ -144,27 +144,6 @@ fn a_writer_past_the_proxy_is_held_by_the_fence_and_named_in_the_outcome() {
     for (_, program) in newer_servers() {
         fenced_writers_are_named_and_lose_nothing(&RedisServer::options().program(program));
     }
-}
-
-/// A sidecar between servers that something else replicates, ended by `hook`.
-fn external(source: &RedisServer, target: &RedisServer, before: &str) -> kit::SidecarBuilder {
-    let (host, port) = (
-        source.addr().ip().to_string(),
-        source.addr().port().to_string(),
-    );
-    let replicate = ["REPLICAOF", &host, &port];
-    assert_eq!(target.client().call(&replicate), Reply::ok());
-    let end = format!(
-        "{before}redis-cli -p {} REPLICAOF NO ONE",
-        target.addr().port()
-    );
-    let hook: Vec<toml::Value> = ["sh", "-c", &end].map(Into::into).to_vec();
-    Sidecar::new()
-        .source(source)
-        .target(target)
-        .set("link.driver", "external")
-        .set("link.detach_hook", hook)
-        .set("cutover.max_pause", "10s")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bounds, Marker, Millis};
-use crate::link::{Abilities, Positions};
+use crate::link::{Abilities, Positions, Reverse};
 use crate::terms::Side;
 
 /// One change of the active side, from its arming to its end.
@@ -142,7 +142,7 @@ impl Plan {
                 }
             },
             fence: abilities.fence,
-            reverse: bounds.reverse && abilities.reverse,
+            reverse: bounds.reverse && abilities.reverse != Reverse::No,
         }
     }
 }

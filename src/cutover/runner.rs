@@ -10,6 +10,7 @@ mod gate_hands;
 mod handle;
 mod journal_hands;
 mod link_hands;
+mod polls;
 mod port;
 mod status;
 mod timeline;
@@ -24,6 +25,7 @@ use self::link_hands::{LinkHands, Seen};
 use super::Bounds;
 use super::journal::{Journal, Resumed};
 use crate::gate::Gate;
+use crate::link::Direction;
 use crate::shutdown;
 use crate::traffic::Traffic;
 
@@ -80,7 +82,8 @@ impl<L: Replication> Runner<L> {
             sessions: parts.sessions,
             traffic: parts.traffic,
             driver: link.link.driver_name(),
-            abilities: link.link.abilities(),
+            abilities: [Direction::FORWARD, Direction::REVERSE]
+                .map(|direction| link.link.abilities(direction)),
             orders,
             answers: answers_taken,
             commands: commands_taken,

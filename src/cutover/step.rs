@@ -22,6 +22,7 @@ use super::reason::Reason;
 use super::state::{
     Aborting, Committed, Detach, Felt, Fence, Idle, LinkTouched, RollingBack, State, WayBack,
 };
+use crate::link::Reverse;
 use crate::terms::Side;
 
 use attempt::At;
@@ -81,9 +82,9 @@ pub fn step(state: State, event: Event, now: Millis) -> Next {
     }
 }
 
-/// Where a process begins that finds this journal.
+/// Where a process begins that finds this journal, with a link that goes back as `reverse` says.
 #[must_use]
-pub fn start(resumed: &Resumed) -> Next {
+pub fn start(resumed: &Resumed, reverse: Reverse) -> Next {
     match resumed.stage {
         Stage::Idle => stay(State::Idle(Idle::NeverMigrated)),
         Stage::Migrating => (
@@ -104,16 +105,8 @@ pub fn start(resumed: &Resumed) -> Next {
         Stage::Committed { number, reversal } => {
             let (way_back, actions) = match reversal {
                 ReversalSeen::NotPlanned => (WayBack::None, vec![]),
-                ReversalSeen::Unconfirmed => (
-                    WayBack::Trying {
-                        number,
-                        again_at: None,
-                    },
-                    vec![Action::ReverseLink {
-                        number,
-                        from: Side::Source,
-                    }],
-                ),
+                ReversalSeen::Confirmed if reverse == Reverse::ByKeys => try_again(number),
+                ReversalSeen::Unconfirmed => try_again(number),
                 ReversalSeen::Confirmed => (
                     WayBack::Behind,
                     vec![Action::ObserveLink { from: Side::Target }],
@@ -124,6 +117,19 @@ pub fn start(resumed: &Resumed) -> Next {
         Stage::RolledBack => stay(State::RolledBack("the link was not turned".to_owned())),
         Stage::Finalized => stay(State::Finalized),
     }
+}
+
+/// The way back is to be made, or made again: a copy of changed keys has ended with the process that made it.
+fn try_again(number: u64) -> (WayBack, Vec<Action>) {
+    let order = Action::ReverseLink {
+        number,
+        from: Side::Source,
+    };
+    let way_back = WayBack::Trying {
+        number,
+        again_at: None,
+    };
+    (way_back, vec![order])
 }
 
 fn stay(state: State) -> Next {

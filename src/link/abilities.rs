@@ -12,8 +12,19 @@ pub struct Abilities {
     pub fence: bool,
     /// It can end the link.
     pub detach: bool,
-    /// It can run the link the other way round without a full copy.
-    pub reverse: bool,
+    /// How it can run the other way round.
+    pub reverse: Reverse,
+}
+
+/// How a link can run the other way round, once it has ended in this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reverse {
+    /// It cannot.
+    No,
+    /// The side that was left follows the other as its replica, whatever becomes of this process.
+    AsReplica,
+    /// This process copies back what changes, key by key. After a restart it begins by comparing everything.
+    ByKeys,
 }
 
 /// How exactly a driver knows positions.

@@ -64,7 +64,7 @@ use super::connection::Connections;
 use super::probe::Probes;
 use super::{
     Abilities, CaughtUp, Direction, Error as LinkError, Generation, Phase, Position, Positions,
-    Report, functions,
+    Report, Reverse, functions,
 };
 use crate::terms::{Lag, Side};
 use crate::upstream::Server;
@@ -78,7 +78,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     positions: Positions::BesideMarkers,
     fence: false,
     detach: true,
-    reverse: false,
+    reverse: Reverse::ByKeys,
 };
 
 /// How long a busy cluster is asked again, where nothing is held meanwhile or something else bounds it.
@@ -390,7 +390,7 @@ impl Enterprise {
     }
 }
 
-/// There is no way back.
+/// The cluster copies in one direction only.
 fn forward(direction: Direction) -> Result<(), LinkError> {
     match direction.from {
         Side::Source => Ok(()),

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::connection::Connections;
 use super::probe::Probes;
-use super::{Abilities, Direction, Error, Phase, Positions, Report};
+use super::{Abilities, Direction, Error, Phase, Positions, Report, Reverse};
 use crate::terms::Lag;
 
 /// How long the hook may take. It runs inside the write pause, which has a bound of its own; this one only keeps a hook
@@ -44,7 +44,7 @@ impl External {
             positions: Positions::Unknown,
             fence: false,
             detach: self.detach_hook.is_some(),
-            reverse: false,
+            reverse: Reverse::ByKeys,
         }
     }
 

@@ -8,6 +8,7 @@ mod facts;
 mod others;
 mod sameness;
 mod setup;
+mod way_back;
 
 use serde::Serialize;
 
@@ -119,7 +120,8 @@ const RULES: [Rule; 11] = [
 ];
 
 /// What holds beside the rules about a cluster, which knows more of its database than the database tells.
-const BESIDE_A_CLUSTER: [Rule; 5] = [
+const BESIDE_A_CLUSTER: [Rule; 6] = [
+    rule("way_back", way_back::by_keys),
     rule("functions", sameness::functions_loaded),
     rule("keyspace_events", sameness::keyspace_events),
     rule("clocks", sameness::clocks),
@@ -134,7 +136,10 @@ const OF_A_SERVER: [Rule; 2] = [
 ];
 
 /// What a replication does not bring that knows only keys.
-const EXTERNAL_RULES: [Rule; 1] = [rule("functions", sameness::functions_loaded)];
+const EXTERNAL_RULES: [Rule; 2] = [
+    rule("functions", sameness::functions_loaded),
+    rule("way_back", way_back::by_keys),
+];
 
 /// What the servers' own replication needs.
 const REPLICAOF_RULES: [Rule; 9] = [

@@ -14,7 +14,7 @@ use super::connection::{Connection, Connections, Reply};
 use super::follow::{address_of, follow};
 use super::info::{Info, Role, Upstream};
 use super::{
-    Abilities, CaughtUp, Direction, Error, Generation, Phase, Position, Positions, Report,
+    Abilities, CaughtUp, Direction, Error, Generation, Phase, Position, Positions, Report, Reverse,
     ShardPosition,
 };
 use crate::terms::{Lag, ReplOffset};
@@ -27,7 +27,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     positions: Positions::Exact,
     fence: true,
     detach: true,
-    reverse: true,
+    reverse: Reverse::AsReplica,
 };
 
 /// Down for longer than this is told as an error: the replica itself tries again every second.

@@ -31,6 +31,13 @@ pub(super) struct Vigil {
     arrived: Option<(String, Instant)>,
 }
 
+/// Whether it is known which of a side's calls were ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ours {
+    Known,
+    Unsure,
+}
+
 /// A look at the two sides after the end of a link.
 #[derive(Debug)]
 pub struct Watched {
@@ -78,7 +85,7 @@ impl Link {
     /// Begins to count what others write to a side, while nothing of the proxy writes there.
     pub async fn begin_counting(&mut self, side: Side) -> Result<(), Error> {
         self.vigil.calls[side.index()] = None;
-        let calls = writers::write_calls(self.connections.of(side)).await?;
+        let (calls, _) = self.calls_of_others(side).await?;
         self.vigil.calls[side.index()] = Some(calls);
         Ok(())
     }
@@ -86,10 +93,15 @@ impl Link {
     /// What others have written to a side since the counting began, or since this was asked last; for people. None if
     /// nothing, an error where nobody knows.
     pub async fn counted(&mut self, side: Side) -> Result<Option<String>, Error> {
-        let connection = self.connections.of(side);
         let before = self.vigil.calls[side.index()].take();
-        let now = writers::write_calls(connection).await?;
+        let (now, ours) = self.calls_of_others(side).await?;
         self.vigil.calls[side.index()] = Some(now);
+        let connection = self.connections.of(side);
+        if ours == Ours::Unsure {
+            return Err(connection
+                .unexpected("INFO", "it counts what was copied back in vain")
+                .into());
+        }
         match before.and_then(|before| now.checked_sub(before)) {
             Some(0) => Ok(None),
             Some(calls) => Ok(Some(describe(connection, calls).await)),
@@ -97,6 +109,22 @@ impl Link {
                 .unexpected("INFO", "its counters of commands began anew")
                 .into()),
         }
+    }
+
+    /// The calls that write of a side, without those of the copy of changed keys, which stands still meanwhile.
+    async fn calls_of_others(&mut self, side: Side) -> Result<(u64, Ours), Error> {
+        let connection = self.connections.of(side);
+        if side == Side::Target {
+            return Ok((writers::write_calls(connection).await?, Ours::Known));
+        }
+        let mut wrote = self.keys.still().await;
+        let calls = writers::write_calls(connection).await?;
+        let ours = if std::mem::take(&mut wrote.unsure) {
+            Ours::Unsure
+        } else {
+            Ours::Known
+        };
+        Ok((calls.saturating_sub(wrote.calls), ours))
     }
 
     /// Whether somebody writes to a side that nothing of the proxy writes to: looks at its counters for a while. For
@@ -137,6 +165,7 @@ impl Link {
                 }
             }
             Driver::External(_) => {
+                self.keys.forget_notes();
                 let again = match self.marker_arrives(direction).await {
                     Ok(phase) => Report {
                         phase,

@@ -4,6 +4,7 @@
 //! Refuses to know: what the requests are for, lanes and sessions.
 
 mod frame;
+mod invalidations;
 
 use std::future::poll_fn;
 use std::io;
@@ -15,6 +16,8 @@ use tokio::time::timeout;
 use super::Server;
 use crate::net::Stream;
 use crate::terms::Identity;
+
+pub use self::invalidations::{Invalidations, Told};
 
 /// The name of Handover's own connections in the servers' `CLIENT LIST`.
 pub const CLIENT_NAME: &str = "handover";

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::large::scanned;
 use super::side::{Request, Side, request};
+use crate::terms::OWN_KEYS;
 use crate::upstream::control::{Error, Value};
 
 /// Keys of a batch: large enough to hide the way to the server, small enough that others are served in between.
@@ -31,7 +32,7 @@ impl Walk {
         }
     }
 
-    /// The next keys, each once; none at the end.
+    /// The next keys, each once, without Handover's own; none at the end.
     pub(super) async fn next(&mut self, side: &mut Side) -> Result<Option<Vec<Vec<u8>>>, Error> {
         match self {
             Walk::All { ended: true, .. } | Walk::Sample { left: 0 } => Ok(None),
@@ -40,11 +41,12 @@ impl Walk {
                 let reply = side
                     .call(&[b"SCAN", cursor, b"COUNT", count.as_bytes()])
                     .await?;
-                let Some((next, keys)) = scanned(reply) else {
+                let Some((next, mut keys)) = scanned(reply) else {
                     return Err(side.unexpected("SCAN"));
                 };
                 *ended = next == b"0";
                 *cursor = next;
+                keys.retain(|key| !key.starts_with(OWN_KEYS.as_bytes()));
                 Ok(Some(keys))
             }
             Walk::Sample { left } => {
@@ -54,6 +56,7 @@ impl Walk {
                 let mut keys = HashSet::new();
                 for reply in side.pipeline(&requests).await? {
                     match reply {
+                        Ok(Value::Bulk(key)) if key.starts_with(OWN_KEYS.as_bytes()) => {}
                         Ok(Value::Bulk(key)) => {
                             keys.insert(key);
                         }

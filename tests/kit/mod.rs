@@ -19,6 +19,7 @@
 mod admin;
 mod authority;
 mod client;
+mod external;
 mod hazard;
 mod log;
 mod newer;
@@ -32,6 +33,7 @@ mod wait;
 pub use admin::{Admin, Answer};
 pub use authority::{Authority, Certificate, Validity};
 pub use client::Client;
+pub use external::external;
 pub use hazard::{Deed, Hazard, Road};
 pub use newer::newer_servers;
 pub use process::{Process, free_address, send_signal};

@@ -18,8 +18,8 @@ async fn an_external_replication_is_seen_by_its_markers() {
     );
     let report = observed(&mut external, FORWARD, Phase::Streaming).await;
     assert!(matches!(report.lag, Lag::Time(_)), "{report:?}");
-    assert_eq!(external.abilities().positions, Positions::Unknown);
-    assert!(!external.abilities().detach);
+    assert_eq!(external.abilities(FORWARD).positions, Positions::Unknown);
+    assert!(!external.abilities(FORWARD).detach);
 
     world.link.detach(FORWARD, None).await.expect("detaches");
     let Lag::Time(first) = external.observe(FORWARD).await.lag else {

@@ -11,6 +11,7 @@ use handover::cutover::journal::{Record, Resumed};
 use handover::cutover::plan::CopyNumber;
 use handover::cutover::state::{Aborting, Committed, Detach, Idle, Reversal, RollingBack, State};
 use handover::cutover::step::{start, step};
+use handover::link::Reverse;
 use handover::terms::Side;
 
 use super::database::{Database, Role, Stream, Write};
@@ -157,7 +158,7 @@ impl History {
 impl World {
     pub(crate) fn new(rules: &Rules) -> World {
         let mut world = World {
-            state: start(&Resumed::FRESH).0,
+            state: start(&Resumed::FRESH, Reverse::AsReplica).0,
             now: Millis(0),
             gate: Gate::open(Side::Source),
             on_disk: Resumed::FRESH,
@@ -234,7 +235,7 @@ impl World {
         self.last_number = self.on_disk.last_number;
         self.gate = Gate::open(self.on_disk.active());
         self.known.flush_confirmed = false;
-        let (state, actions) = start(&self.on_disk);
+        let (state, actions) = start(&self.on_disk, Reverse::AsReplica);
         self.state = state;
         for action in actions {
             if rules.removed.is_carried_out(&action) {

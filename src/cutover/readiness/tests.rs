@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::link::{Position, Positions, ShardPosition};
+use crate::link::{Position, Positions, Reverse, ShardPosition};
 use crate::terms::ReplOffset;
 
 const ABILITIES: Abilities = Abilities {
@@ -11,7 +11,7 @@ const ABILITIES: Abilities = Abilities {
     positions: Positions::Exact,
     fence: true,
     detach: true,
-    reverse: true,
+    reverse: Reverse::AsReplica,
 };
 
 fn good() -> Report {

@@ -49,7 +49,8 @@ pub(super) struct Duties {
     pub(super) sessions: Box<dyn Fn() -> u64 + Send>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) driver: &'static str,
-    pub(super) abilities: Abilities,
+    /// What the link can do in each direction, by the copied side.
+    pub(super) abilities: [Abilities; 2],
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) answers: mpsc::Receiver<Answer>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -67,7 +68,8 @@ pub(super) struct Desk {
     /// What the application was seen to send.
     traffic: Arc<Traffic>,
     driver: &'static str,
-    abilities: Abilities,
+    /// What the link can do in each direction, by the copied side.
+    abilities: [Abilities; 2],
     gate: GateHands,
     journal: JournalHands,
     orders: mpsc::Sender<Order>,
@@ -125,7 +127,10 @@ impl Desk {
         } else {
             Auto::From(Millis(0))
         };
-        let (state, actions) = start(&duties.resumed);
+        let (state, actions) = start(
+            &duties.resumed,
+            duties.abilities[Side::Source.index()].reverse,
+        );
         let status = Status {
             phase: state.phase(),
             step: None,
@@ -339,7 +344,8 @@ impl Desk {
         self.looks = self.looks.saturating_sub(1);
         let at = Millis::from(report.at.saturating_duration_since(self.started));
         let bounds = self.bounds.borrow().clone();
-        let look = self.histories[from.index()].record(&report, at, &bounds, self.abilities);
+        let abilities = self.abilities[from.index()];
+        let look = self.histories[from.index()].record(&report, at, &bounds, abilities);
         self.reports[from.index()] = Some(report);
         self.process(Event::LinkReported { from, look });
         self.cut_over_by_itself(&bounds);

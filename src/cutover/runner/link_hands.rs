@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::super::event::{Event, Fact};
 use super::super::plan::LinkStep;
 use super::super::reason::Reason;
+use super::polls::Polls;
 use super::port::Replication;
 use crate::link::preflight::Finding;
 use crate::link::{CaughtUp, Direction, Error, Phase, Position, Report, Watched};
@@ -34,14 +35,6 @@ const UNFENCE_WAIT: Duration = Duration::from_millis(50);
 /// How long a look for writers that bypass the proxy may take, inside the pause: several round trips over a long way. What
 /// has not been found out by then holds nobody up.
 const OTHERS_LIMIT: Duration = Duration::from_millis(100);
-
-/// Polls that follow each other without a wait; each is a round trip. The runtime's timer cannot wait for less than a
-/// millisecond, which is longer than most catch-ups take.
-const POLLS_AT_ONCE: u32 = 20;
-/// The wait between polls after those, at first.
-const POLL_WAIT_MIN: Duration = Duration::from_millis(1);
-/// The wait between polls at most.
-const POLL_WAIT_MAX: Duration = Duration::from_millis(2);
 
 /// An order.
 #[derive(Debug)]
@@ -157,6 +150,8 @@ pub(super) struct Seen {
     streaming: Option<(Direction, Position)>,
     /// The position that the present attempt waits for.
     sampled: Option<Position>,
+    /// The attempt for which it was begun to count what others write.
+    counting: Option<u64>,
 }
 
 impl<L: Replication> LinkHands<L> {
@@ -240,7 +235,7 @@ async fn carry_out<L: Replication>(
             return Some(Answer::Checked(check(link, sessions, scope).await));
         }
         // What something else replicates, something else has begun to.
-        Order::Prepare if !link.abilities().prepare => Event::LinkPrepared,
+        Order::Prepare if !link.abilities(Direction::FORWARD).prepare => Event::LinkPrepared,
         Order::Prepare => match link.prepare(Direction::FORWARD).await {
             Ok(()) => Event::LinkPrepared,
             Err(error) => Event::LinkPrepareFailed(error.to_string()),
@@ -260,7 +255,8 @@ async fn carry_out<L: Replication>(
         } => {
             let marker = format!("{run}:{number}");
             let taken = take(link, seen, direction, step, left, &marker).await;
-            if step == LinkStep::WriteMarker && taken.is_ok() && !link.abilities().fence {
+            let fences = link.abilities(direction).fence;
+            if taken.is_ok() && !fences && seen.counts_from(number, step) {
                 // Without it, nothing is known at the end of the link, and said so then.
                 let _ = link.begin_counting(direction.from).await;
             }
@@ -290,7 +286,7 @@ async fn carry_out<L: Replication>(
 /// Lifts the fence, with as many tries as [`UNFENCE_LIMIT`] has room for: what keeps a server from answering is often
 /// over soon, and until then writers that bypass the proxy wait. A link that cannot fence has not.
 async fn lift<L: Replication>(link: &mut L, direction: Direction) -> Result<(), Error> {
-    if !link.abilities().fence {
+    if !link.abilities(direction).fence {
         return Ok(());
     }
     let give_up_at = Instant::now() + UNFENCE_LIMIT;
@@ -323,7 +319,7 @@ async fn check<L: Replication>(link: &mut L, sessions: u64, scope: Scope) -> Che
 /// that side is fenced, the fence holds them, and nothing of the proxy blocks there any more. Where it is not, what they
 /// wrote since the marker may not have arrived.
 async fn look_for_others<L: Replication>(link: &mut L, direction: Direction) -> Option<Reason> {
-    if link.abilities().fence {
+    if link.abilities(direction).fence {
         // One that cannot be asked is not being written to by anybody.
         let held = timeout(OTHERS_LIMIT, link.held_back(direction)).await;
         return Reason::HeldAtTheFence(held.ok()?.ok()??).into();
@@ -346,7 +342,7 @@ async fn look_at_target<L: Replication>(link: &mut L) -> Result<Target, Error> {
     if link.same_server().await? {
         return Ok(Target::IsSource);
     }
-    if !link.abilities().prepare {
+    if !link.abilities(Direction::FORWARD).prepare {
         return Ok(Target::Empty);
     }
     if let Some(written) = link.receives_writes(Side::Target).await? {
@@ -419,6 +415,17 @@ impl Seen {
         }
     }
 
+    /// Whether `step` is the one from which on others are counted, on a side that cannot be fenced: the first after the
+    /// drain that draws a line.
+    fn counts_from(&mut self, number: u64, step: LinkStep) -> bool {
+        match step {
+            LinkStep::WriteMarker | LinkStep::SamplePosition => {
+                self.counting.replace(number) != Some(number)
+            }
+            LinkStep::Fence | LinkStep::AwaitPosition | LinkStep::AwaitMarker => false,
+        }
+    }
+
     /// Whether a position lies in the streams that the attempt stands on; the error says what does not.
     fn agrees(&self, direction: Direction, position: &Position) -> Result<(), String> {
         match &self.streaming {
@@ -427,22 +434,6 @@ impl Seen {
             }
             // A driver that tells no position when it is looked at has nothing to compare.
             Some(_) | None => Ok(()),
-        }
-    }
-}
-
-/// The rhythm of polls inside the pause. Whoever polls is given up when the pause ends.
-#[derive(Debug, Default)]
-struct Polls(u32);
-
-impl Polls {
-    async fn pause(&mut self) {
-        self.0 = self.0.saturating_add(1);
-        match self.0.checked_sub(POLLS_AT_ONCE) {
-            None => tokio::task::yield_now().await,
-            Some(waits) => {
-                tokio::time::sleep((POLL_WAIT_MIN * waits.max(1)).min(POLL_WAIT_MAX)).await;
-            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::terms::Side;
 #[allow(missing_docs)] // named and described at `Link`
 pub trait Replication: Send {
     fn driver_name(&self) -> &'static str;
-    fn abilities(&self) -> Abilities;
+    fn abilities(&self, direction: Direction) -> Abilities;
     fn provide(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
     fn prepare(&mut self, direction: Direction) -> impl Future<Output = Result<(), Error>> + Send;
     fn observe(&mut self, direction: Direction) -> impl Future<Output = Report> + Send;
@@ -73,8 +73,8 @@ impl Replication for Link {
         Link::driver_name(self)
     }
 
-    fn abilities(&self) -> Abilities {
-        Link::abilities(self)
+    fn abilities(&self, direction: Direction) -> Abilities {
+        Link::abilities(self, direction)
     }
 
     async fn provide(&mut self) -> Result<(), Error> {

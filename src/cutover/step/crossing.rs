@@ -230,7 +230,9 @@ fn rolled_back(crossing: Crossing) -> Next {
         Reversal::Confirmed => in_sync_soon(),
         Reversal::Outstanding => stay(State::RollingBack(RollingBack::Settling { number })),
         Reversal::Failed(text) => without_link(text),
-        Reversal::NotPlanned => without_link("it was not to be turned".to_owned()),
+        Reversal::NotPlanned => {
+            without_link("this link does not go on the other way round".to_owned())
+        }
     }
 }
 

@@ -269,7 +269,7 @@ pub(super) fn version(info: &Info, field: &str) -> Option<(u32, u32)> {
 }
 
 /// Whether a server of the RDB version `read` reads a snapshot of version `written`.
-fn reads(read: u32, written: u32) -> bool {
+pub(super) fn reads(read: u32, written: u32) -> bool {
     let foreign = read >= RDB_OF_VALKEY && written > RDB_SHARED && written < RDB_OF_VALKEY;
     written <= read && !foreign
 }
@@ -284,7 +284,7 @@ fn product(info: &Info) -> String {
 
 /// The version of the snapshot format, by the `RDB_VERSION` in the servers' `rdb.h`. A newer server than these is taken
 /// to write what the newest of its family here writes or later: the order is what counts.
-fn rdb_version(info: &Info) -> Option<u32> {
+pub(super) fn rdb_version(info: &Info) -> Option<u32> {
     if let Some(version) = version(info, "valkey_version") {
         return Some(if version >= (9, 0) {
             RDB_OF_VALKEY

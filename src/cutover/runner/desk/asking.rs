@@ -260,9 +260,10 @@ impl Desk {
     fn cutover_request(&self, asked: &CutoverRequest, found: Vec<Reason>) -> Request {
         let (bounds, now) = (self.bounds.borrow().clone(), self.now());
         let mut objections = found;
+        let abilities = self.abilities[Side::Source.index()];
         objections.extend(standing_objections(
             &bounds,
-            self.abilities,
+            abilities,
             self.last_attempt,
             now,
         ));
@@ -271,7 +272,7 @@ impl Desk {
         objections.extend(incompatibilities(&self.traffic.seen(), &accepted));
         Request::Cutover {
             number: self.last_number + 1,
-            plan: Plan::new(&bounds, self.abilities, asked.max_pause),
+            plan: Plan::new(&bounds, abilities, asked.max_pause),
             objections,
         }
     }
@@ -279,11 +280,12 @@ impl Desk {
     /// The way out of a bad cutover is not kept waiting by `min_interval`.
     fn rollback_request(&self) -> Request {
         let (bounds, now) = (self.bounds.borrow().clone(), self.now());
-        let mut objections = standing_objections(&bounds, self.abilities, None, now);
+        let abilities = self.abilities[Side::Target.index()];
+        let mut objections = standing_objections(&bounds, abilities, None, now);
         objections.extend(self.histories[Side::Target.index()].objections(now, &bounds));
         Request::Rollback {
             number: self.last_number + 1,
-            plan: Plan::new(&bounds, self.abilities, None),
+            plan: Plan::new(&bounds, abilities, None),
             objections,
         }
     }

@@ -7,7 +7,7 @@ use crate::cutover::runner::Replication;
 use crate::link::preflight::{Finding, Level};
 use crate::link::{
     Abilities, CaughtUp, Direction, Error, Generation, LeftSide, Phase, Position, Positions,
-    Report, ShardPosition, Watched,
+    Report, Reverse, ShardPosition, Watched,
 };
 use crate::metrics::Registry;
 use crate::terms::{Lag, ReplOffset, Side};
@@ -83,13 +83,13 @@ impl Replication for FakeLink {
         "fake"
     }
 
-    fn abilities(&self) -> Abilities {
+    fn abilities(&self, _direction: Direction) -> Abilities {
         Abilities {
             prepare: true,
             positions: Positions::Exact,
             fence: true,
             detach: true,
-            reverse: true,
+            reverse: Reverse::AsReplica,
         }
     }
 

@@ -175,11 +175,14 @@ fn a_start_after_the_commit_goes_on_with_the_reversal() {
             number: 1,
             reversal,
         };
-        start(&Resumed {
-            stage,
-            last_number: 1,
-            rolled_back: false,
-        })
+        start(
+            &Resumed {
+                stage,
+                last_number: 1,
+                rolled_back: false,
+            },
+            Reverse::AsReplica,
+        )
     };
     let (state, actions) = resumed(ReversalSeen::Unconfirmed);
     assert_eq!(

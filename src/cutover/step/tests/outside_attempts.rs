@@ -105,11 +105,14 @@ fn abort_ends_a_link_that_is_not_in_sync_and_keeps_one_that_is() {
 fn a_start_lifts_the_fence_of_an_interrupted_attempt_and_then_looks() {
     for from in Side::BOTH {
         let stage = Stage::Interrupted { number: 1, from };
-        let (state, actions) = start(&Resumed {
-            stage,
-            last_number: 1,
-            rolled_back: false,
-        });
+        let (state, actions) = start(
+            &Resumed {
+                stage,
+                last_number: 1,
+                rolled_back: false,
+            },
+            Reverse::AsReplica,
+        );
         assert_eq!(actions, [Action::Unfence { from }]);
         assert_eq!(state.active(), from);
         let (state, actions) = step(state, Event::UnfenceFailed("down".to_owned()), Millis(0));
@@ -128,11 +131,14 @@ fn a_start_lifts_the_fence_of_an_interrupted_attempt_and_then_looks() {
         number: 1,
         from: Side::Source,
     };
-    let (state, _) = start(&Resumed {
-        stage,
-        last_number: 1,
-        rolled_back: false,
-    });
+    let (state, _) = start(
+        &Resumed {
+            stage,
+            last_number: 1,
+            rolled_back: false,
+        },
+        Reverse::AsReplica,
+    );
     let (state, _) = step(state, Event::Unfenced, Millis(0));
     let (state, _) = step(state, seen(Side::Source, Standing::Detached), Millis(0));
     assert_eq!(state, State::Idle(Idle::DetachedByAttempt));
@@ -140,7 +146,7 @@ fn a_start_lifts_the_fence_of_an_interrupted_attempt_and_then_looks() {
 
 #[test]
 fn a_start_without_a_migration_asks_the_databases_nothing() {
-    let (state, actions) = start(&Resumed::FRESH);
+    let (state, actions) = start(&Resumed::FRESH, Reverse::AsReplica);
     assert_eq!(actions, []);
     assert!(state.observed().is_empty());
 }

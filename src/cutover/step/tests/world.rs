@@ -61,7 +61,7 @@ enum Ask {
 
 impl World {
     fn new() -> World {
-        let (state, _) = start(&Resumed::FRESH);
+        let (state, _) = start(&Resumed::FRESH, Reverse::AsReplica);
         World {
             state,
             now: Millis(0),
@@ -238,7 +238,7 @@ impl World {
         self.active = self.journal.active();
         self.traffic = Traffic::Open;
         self.outstanding.clear();
-        let (state, actions) = start(&self.journal);
+        let (state, actions) = start(&self.journal, Reverse::AsReplica);
         self.state = state;
         for action in actions {
             self.obey(action, &Event::TimeReached);
