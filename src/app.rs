@@ -1,11 +1,12 @@
 //! The composition root: the one room that knows every other. It turns a configuration into a running sidecar, and is
 //! what `handover run` calls.
 //!
-//! Read next: `sidecar` (what is started, in which order), `data_path` (its threads).
+//! Read next: `sidecar` (what is started, in which order), `data_path` (its threads), `ending` (how it ends).
 
 mod certificates;
 mod commands;
 mod data_path;
+mod ending;
 mod logging;
 mod sidecar;
 mod signals;

@@ -75,6 +75,8 @@ pub struct Proxy {
     pub lane_stall: Duration,
     /// How long one attempt to reach a database may take. Default 2 s.
     pub connect_timeout: Duration,
+    /// How long sessions may take to finish when the process is told to end. Default 10 s.
+    pub drain_timeout: Duration,
     /// `[proxy.limits]`.
     pub limits: session::Limits,
 }

@@ -1,17 +1,20 @@
 //! One client connection: from its bytes to admitted requests, and from replies to its bytes, in order.
 //!
 //! Refuses to know: the cutover, the link, configuration files. Read on in `worker` (what sessions share), `relay` (a
-//! session's life), `route` (the way of one request), `reply` (the way back), `crossing` (a change of sides).
+//! session's life), `route` (the way of one request), `reply` (the way back), `crossing` (a change of sides), `leaving`
+//! (the end of the process).
 
 mod audit;
 mod blocking;
 mod crossing;
 mod cursor;
+mod ending;
 mod frame_text;
 mod frames;
 mod holding;
 mod identity;
 mod lanes_part;
+mod leaving;
 mod mute;
 mod outbox;
 mod private;
@@ -33,10 +36,11 @@ mod worker;
 
 pub use audit::AuditLog;
 pub use cursor::Cursors;
+pub use leaving::Remaining;
 pub use refusers::Refuser;
 pub use scripts::Scripts;
 pub use tracking::Redirects;
-pub use worker::{Arrival, Settings, Shared, Sharing, run_worker};
+pub use worker::{Arrival, Farewell, Settings, Shared, Sharing, run_worker};
 
 use std::sync::Arc;
 

@@ -43,6 +43,8 @@ pub struct Migration {
     pub servers: [upstream::Server; 2],
     /// How they are compared.
     pub comparison: verify::Options,
+    /// The end of the process has begun.
+    pub ending: shutdown::Signal,
 }
 
 /// A listener, as the status shows it.
@@ -114,11 +116,17 @@ impl Control for Migration {
 
     fn ready(&self) -> BoxFuture<'static, Result<(), String>> {
         let server = self.servers[self.handle.status().active_side.index()].clone();
+        let ending = self.ending.fired();
         async move {
-            let mut connection = control::Control::connect(&server).await?;
-            connection.call(&[b"PING"], READY_LIMIT).await
+            if ending {
+                return Err("the sidecar is ending; it takes no new clients".to_owned());
+            }
+            let answer = async {
+                let mut connection = control::Control::connect(&server).await?;
+                connection.call(&[b"PING"], READY_LIMIT).await
+            };
+            answer.await.map(|_| ()).map_err(|error| error.to_string())
         }
-        .map(|answer| answer.map(|_| ()).map_err(|error| error.to_string()))
         .boxed()
     }
 

@@ -10,7 +10,9 @@ use tokio::sync::mpsc;
 
 use crate::metrics::Registry;
 use crate::net::{Accepted, Listener};
-use crate::session::{Arrival, ListenerSettings, Settings, Shared, run_worker};
+use crate::session::{
+    Arrival, Farewell, ListenerSettings, Remaining, Settings, Shared, run_worker,
+};
 use crate::shutdown::Signal;
 
 /// Sockets on their way to one worker; a worker that is this far behind stops the acceptor, and the kernel's backlog
@@ -22,34 +24,37 @@ const ARRIVALS_MAX: usize = 1024;
 pub(super) struct DataPath {
     /// Where the listeners are bound, in the configuration's order.
     pub(super) addresses: Vec<String>,
-    threads: Vec<JoinHandle<()>>,
+    acceptor: JoinHandle<()>,
+    workers: Vec<JoinHandle<Remaining>>,
 }
 
 impl DataPath {
-    /// Binds every listener, then starts the threads. Nothing is left running where a listener cannot be bound.
+    /// Binds every listener, then starts the threads. Nothing is left running where a listener cannot be bound. `begun` ends
+    /// the listeners, `farewell` the sessions.
     pub(super) fn start(
         workers: usize,
         settings: &Settings,
         shared: &Shared,
         metrics: &Arc<Registry>,
-        shutdown: &Signal,
+        begun: &Signal,
+        farewell: &Farewell,
     ) -> io::Result<DataPath> {
         let acceptor = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let listeners = acceptor.block_on(async { bind(&settings.listeners) })?;
         let addresses = listeners.iter().map(Listener::local).collect();
-        let mut threads = Vec::new();
+        let mut workers_started = Vec::new();
         let mut senders = Vec::new();
         for number in 0..workers {
             let (sender, arrivals) = mpsc::channel(ARRIVALS_MAX);
             senders.push(sender);
-            let (settings, shared, shutdown) = (settings.clone(), shared.clone(), shutdown.clone());
+            let (settings, shared, farewell) = (settings.clone(), shared.clone(), farewell.clone());
             let metrics = metrics.shard(number);
-            threads.push(thread(&format!("worker-{number}"), move |runtime| {
+            workers_started.push(thread(&format!("worker-{number}"), move |runtime| {
                 runtime.block_on(run_worker(
-                    number, workers, settings, shared, metrics, arrivals, shutdown,
-                ));
+                    number, workers, settings, shared, metrics, arrivals, farewell,
+                ))
             })?);
         }
         let names = settings
@@ -57,24 +62,41 @@ impl DataPath {
             .iter()
             .map(|listener| listener.name.clone())
             .collect();
-        let shutdown = shutdown.clone();
-        threads.push(
-            std::thread::Builder::new()
-                .name("acceptor".to_owned())
-                .spawn(move || {
-                    acceptor.block_on(accept_all(listeners, names, senders, shutdown));
-                })?,
-        );
-        Ok(DataPath { addresses, threads })
+        let begun = begun.clone();
+        let acceptor = std::thread::Builder::new()
+            .name("acceptor".to_owned())
+            .spawn(move || {
+                acceptor.block_on(accept_all(listeners, names, senders, begun));
+            })?;
+        Ok(DataPath {
+            addresses,
+            acceptor,
+            workers: workers_started,
+        })
     }
 
-    /// Waits for the threads, which end with the shutdown signal.
-    pub(super) fn join(self) {
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the data path ended in a panic");
+    /// Resolves when the threads have ended, which they do when they are told to; gives the sessions that were cut off.
+    pub(super) async fn ended(self) -> Remaining {
+        let joined = tokio::task::spawn_blocking(|| self.join()).await;
+        joined.unwrap_or_default()
+    }
+
+    fn join(self) -> Remaining {
+        let mut remaining = Remaining::default();
+        let mut sound = self.acceptor.join().is_ok();
+        for worker in self.workers {
+            match worker.join() {
+                Ok(Remaining { sessions, requests }) => {
+                    remaining.sessions += sessions;
+                    remaining.requests += requests;
+                }
+                Err(_) => sound = false,
             }
         }
+        if !sound {
+            tracing::error!("a thread of the data path ended in a panic");
+        }
+        remaining
     }
 }
 
@@ -90,10 +112,10 @@ fn bind(settings: &[ListenerSettings]) -> io::Result<Vec<Listener>> {
 }
 
 /// A thread with a runtime of its own, which is made there since it never leaves it.
-fn thread(
+fn thread<T: Default + Send + 'static>(
     name: &str,
-    work: impl FnOnce(LocalRuntime) + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+    work: impl FnOnce(LocalRuntime) -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
     let (made, outcome) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new()
         .name(name.to_owned())
@@ -104,10 +126,11 @@ fn thread(
             match runtime {
                 Ok(runtime) => {
                     let _ = made.send(Ok(()));
-                    work(runtime);
+                    work(runtime)
                 }
                 Err(error) => {
                     let _ = made.send(Err(error));
+                    T::default()
                 }
             }
         })?;
@@ -117,18 +140,23 @@ fn thread(
     }
 }
 
+/// Takes clients in until the end has `begun`; the last ones are those whom the kernel has connected by then, since they may
+/// have sent something already. Then the listeners are closed.
 async fn accept_all(
     listeners: Vec<Listener>,
     names: Vec<String>,
     workers: Vec<mpsc::Sender<Arrival>>,
-    mut shutdown: Signal,
+    mut begun: Signal,
 ) {
     let mut next = 0;
-    loop {
+    let mut last_ones = 0;
+    while last_ones < LAST_ONES_MAX {
         let (position, accepted) = tokio::select! {
+            biased;
             accepted = first(&listeners) => accepted,
-            () = shutdown.wait() => return,
+            () = begun.wait() => return,
         };
+        last_ones += usize::from(begun.fired());
         match accepted {
             Ok(accepted) => {
                 let arrival = Arrival {
@@ -148,6 +176,10 @@ async fn accept_all(
         }
     }
 }
+
+/// Clients taken in after the end has begun. A backlog is not larger, and without a bound those who keep coming would keep
+/// the process alive.
+const LAST_ONES_MAX: usize = 4096;
 
 /// How long the acceptor waits after a failure.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);

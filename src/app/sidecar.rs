@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 use super::data_path::DataPath;
+use super::ending::{self, Announcer, Ending};
 use super::signals::Signals;
 use super::{Error, certificates, commands};
 use crate::admin::{self, Events, Migration, migration};
@@ -64,7 +65,7 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         cursors: Arc::new(Cursors::new(settings.proxy.limits.cursors)),
         lookouts: Arc::<Traffic>::clone(&traffic),
     };
-    let (trigger, signal) = shutdown::channel();
+    let (announcer, ending, farewell) = ending::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -77,7 +78,8 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         &session_settings(&settings),
         &shared,
         &registry,
-        &signal,
+        &ending.begun,
+        &farewell,
     )?;
     tracing::info!(
         active = %resumed.active(),
@@ -95,10 +97,30 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         traffic,
         addresses: data_path.addresses.clone(),
     };
-    let work = control.run(journal, resumed, admin, signals, trigger, signal, file);
+    let work = control.run(Begun {
+        journal,
+        resumed,
+        admin,
+        data_path,
+        signals,
+        announcer,
+        ending,
+        file,
+    });
     LocalSet::new().block_on(&runtime, work);
-    data_path.join();
     Ok(())
+}
+
+/// What is running, or about to, and belongs to one part of the control side each.
+struct Begun<'file> {
+    journal: Journal,
+    resumed: Resumed,
+    admin: admin::Server,
+    data_path: DataPath,
+    signals: Signals,
+    announcer: Announcer,
+    ending: Ending,
+    file: &'file Path,
 }
 
 /// The control side: everything that does not carry requests.
@@ -113,17 +135,17 @@ struct Plane {
 }
 
 impl Plane {
-    #[allow(clippy::too_many_arguments)] // each is handed on once, to the one part that owns it from then on
-    async fn run(
-        self,
-        journal: Journal,
-        resumed: Resumed,
-        admin: admin::Server,
-        signals: Signals,
-        trigger: shutdown::Trigger,
-        signal: shutdown::Signal,
-        file: &Path,
-    ) {
+    async fn run(self, begun: Begun<'_>) {
+        let Begun {
+            journal,
+            resumed,
+            admin,
+            data_path,
+            signals,
+            announcer,
+            ending,
+            file,
+        } = begun;
         let Plane {
             settings,
             gate,
@@ -162,9 +184,12 @@ impl Plane {
             listeners,
             servers: servers.clone(),
             comparison: settings.comparison,
+            ending: ending.begun.clone(),
         };
         let reread = Arc::new(Notify::new());
         let watched = settings.certificates();
+        // People, probes and scrapers are answered for as long as clients are.
+        let (served, admin_ends) = shutdown::channel();
         let background = [
             tokio::task::spawn_local(certificates::keep(watched, Arc::clone(&reread))),
             tokio::task::spawn_local(commands::overlay(table, traffic, servers.to_vec())),
@@ -173,20 +198,21 @@ impl Plane {
                 registry,
                 bounds_seen,
                 events.clone(),
-                signal.clone(),
+                admin_ends.clone(),
             )),
             tokio::task::spawn_local(signals.obey(
                 file.to_owned(),
                 settings,
                 bounds,
                 reread,
-                trigger,
+                announcer,
             )),
         ];
-        let serving =
-            tokio::task::spawn_local(admin.run(Arc::new(operator), events, signal.clone()));
-        // The runner ends what is under way before it returns, and answers who asked; the admin API outlives it.
-        runner.run(signal).await;
+        let serving = tokio::task::spawn_local(admin.run(Arc::new(operator), events, admin_ends));
+        // Boxed: it is large, and waited for in several places.
+        let runner = Box::pin(runner.run(ending.begun.clone()));
+        ending.conduct(runner, data_path.ended()).await;
+        served.fire();
         if serving.await.is_err() {
             tracing::error!("the admin API ended in a panic");
         }

@@ -1,4 +1,4 @@
-//! What the system tells the process: end, or read the configuration again.
+//! What the system tells the process: end, end at once, or read the configuration again.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
+use super::ending::Announcer;
 use crate::config::{Effect, Settings};
 use crate::cutover::Bounds;
-use crate::shutdown::Trigger;
 
 /// The signals that are listened to.
 pub(super) struct Signals {
@@ -28,14 +28,15 @@ impl Signals {
         })
     }
 
-    /// Reloads on SIGHUP, and has `certificates` read again; on SIGTERM or SIGINT announces the end and returns.
+    /// Reloads on SIGHUP, and has `certificates` read again. The first SIGTERM or SIGINT announces the end, the second one, or
+    /// the end of the time that the configuration gives, that there is no more time.
     pub(super) async fn obey(
         mut self,
         file: PathBuf,
         mut settings: Settings,
         bounds: watch::Sender<Bounds>,
         certificates: Arc<Notify>,
-        trigger: Trigger,
+        announcer: Announcer,
     ) {
         loop {
             tokio::select! {
@@ -47,8 +48,13 @@ impl Signals {
                 }
             }
         }
-        tracing::info!("ending");
-        trigger.fire();
+        let limit = announcer.begin(settings.proxy.drain_timeout);
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("told again to end: there is no more time"),
+            _ = self.interrupt.recv() => tracing::info!("told again to end: there is no more time"),
+            () = tokio::time::sleep_until(limit.into()) => tracing::debug!("the time to end is over"),
+        }
+        announcer.cut();
     }
 }
 
@@ -61,7 +67,8 @@ fn reload(file: &std::path::Path, settings: &mut Settings, bounds: &watch::Sende
         }
     };
     for change in settings.reloadable_difference(&new) {
-        let reloaded = change.path.starts_with("cutover.") && change.effect == Effect::Now;
+        let here = change.path.starts_with("cutover.") || change.path == "proxy.drain_timeout";
+        let reloaded = here && change.effect == Effect::Now;
         if reloaded {
             tracing::info!(setting = change.path, "reloaded");
         } else {
@@ -73,4 +80,5 @@ fn reload(file: &std::path::Path, settings: &mut Settings, bounds: &watch::Sende
     }
     bounds.send_replace(new.bounds.clone());
     settings.bounds = new.bounds;
+    settings.proxy.drain_timeout = new.proxy.drain_timeout;
 }

@@ -45,6 +45,9 @@ pub(super) fn read_proxy(root: &mut Section<'_>) -> Proxy {
                 Duration::from_millis(10)..=Duration::from_mins(1),
             )
             .unwrap_or(Duration::from_secs(2)),
+        drain_timeout: section
+            .duration("drain_timeout", Duration::ZERO..=Duration::from_hours(1))
+            .unwrap_or(Duration::from_secs(10)),
         limits: read_limits(&mut section.section("limits")),
     }
 }

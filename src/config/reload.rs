@@ -1,5 +1,5 @@
-//! What a new file changes while the process runs: limits, the log level and the cutover's bounds at once, the rest
-//! with a restart. Certificates have a watch of their own (`certificates`).
+//! What a new file changes while the process runs: limits, the time to end, the log level and the cutover's bounds at once,
+//! the rest with a restart. Certificates have a watch of their own (`certificates`).
 
 use std::sync::Arc;
 
@@ -57,6 +57,8 @@ impl Settings {
             &[("level", self.log.level != new.log.level)],
         );
         changes.add("log", Effect::Restart, &log(self, new));
+        let differs = self.proxy.drain_timeout != new.proxy.drain_timeout;
+        changes.add("proxy", Effect::Now, &[("drain_timeout", differs)]);
         changes.add("proxy", Effect::Restart, &proxy(&self.proxy, &new.proxy));
         for side in Side::BOTH {
             let differs = !same_server(self.servers()[side.index()], new.servers()[side.index()]);
@@ -153,6 +155,7 @@ fn proxy(old: &Proxy, new: &Proxy) -> [(&'static str, bool); 4] {
         lanes,
         lane_stall,
         connect_timeout,
+        drain_timeout: _,
         limits: _,
     } = old;
     [

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use rustix::io::ioctl_fionread;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -32,6 +33,15 @@ impl Socket {
             Socket::Tcp(stream) => stream.local_addr().ok(),
             Socket::Unix(_) => None,
         }
+    }
+
+    /// What the kernel has for us; nothing where it cannot say.
+    pub(super) fn unread_bytes(&self) -> usize {
+        let bytes = match self {
+            Socket::Tcp(stream) => ioctl_fionread(stream),
+            Socket::Unix(stream) => ioctl_fionread(stream),
+        };
+        bytes.map_or(0, |bytes| bytes as usize)
     }
 
     #[inline]

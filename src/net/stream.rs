@@ -104,6 +104,14 @@ impl Stream {
         }
     }
 
+    /// Bytes that have arrived and were not read; with TLS as they came over the network, or more.
+    pub fn unread_bytes(&self) -> usize {
+        match &self.carrier {
+            Carrier::Plain(socket) => socket.unread_bytes(),
+            Carrier::Tls(connection) => connection.unread_bytes(),
+        }
+    }
+
     /// Our end's address; none over a unix socket.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.carrier {

@@ -122,6 +122,20 @@ impl Session {
         self.give_back(number, reply);
     }
 
+    /// Whether a command waits that may do so beyond `moment`.
+    pub(super) fn waits_beyond(&self, moment: Instant) -> bool {
+        self.blocked.as_ref().is_some_and(|it| match it.limit {
+            Some(Limit::For(limit)) => it.since.checked_add(limit).is_none_or(|end| end > moment),
+            Some(Limit::Forever) | None => true,
+        })
+    }
+
+    /// Whether the session's command waits nowhere any more, and has no reply.
+    pub(super) fn was_released(&self) -> bool {
+        let release = self.blocked.as_ref().map(|blocked| &blocked.release);
+        matches!(release, Some(Release::Done(_)))
+    }
+
     /// Ends the command on the side it waits on.
     pub(super) fn release_blocked(&mut self) {
         let Some(blocked) = &mut self.blocked else {
@@ -180,14 +194,18 @@ impl Session {
         if !matches!(blocked.release, Release::Asked) || reply.starts_with(b":1") {
             return;
         }
-        blocked.release = Release::Again;
         if let Some(text) = reply.strip_prefix(b"-") {
             let text = String::from_utf8_lossy(text).trim().to_owned();
             let side = blocked.side;
             self.worker
                 .gate
                 .complain(format!("CLIENT UNBLOCK was refused on the {side}: {text}"));
+            if self.leaving.is_some() {
+                // Nobody takes the refusal back meanwhile: it waits for its reply, or until there is no more time.
+                return;
+            }
         }
+        blocked.release = Release::Again;
         self.look_again();
     }
 
@@ -206,6 +224,9 @@ impl Session {
         let Release::Done(ended) = &blocked.release else {
             return !matches!(blocked.release, Release::Reissued);
         };
+        if self.leaving.is_some() {
+            return true;
+        }
         let left = match blocked.limit {
             Some(Limit::For(limit)) => match limit.checked_sub(blocked.since.elapsed()) {
                 Some(left) if !left.is_zero() => Some(left),

@@ -1,7 +1,8 @@
 //! A session's life: wait for the client or for a signal, look at what was shown, send on what can be sent, park on what
 //! cannot. Everything but the waiting is synchronous, so a session can be stopped at any await without losing its place.
 //!
-//! Read on in `route` (one request), `private` (a connection of the session's own), `crossing` (a change of sides).
+//! Read on in `route` (one request), `private` (a connection of the session's own), `crossing` (a change of sides),
+//! `ending` and `leaving` (the end of a session, and of the process).
 
 use std::future::poll_fn;
 use std::io;
@@ -14,9 +15,11 @@ use bytes::BytesMut;
 use super::blocking::Blocked;
 use super::crossing::Part;
 use super::cursor::Iterations;
+pub(super) use super::ending::End;
 use super::frames::Frames;
 use super::holding::Share;
 use super::identity::Change;
+use super::leaving::{Guest, Leaving, Reads};
 use super::private::Sides;
 use super::reply::{Client, Event};
 use super::route::Place;
@@ -71,6 +74,10 @@ pub(super) struct Session {
     pub(super) held: Option<Gauge>,
     /// Counts the inbox while the gate holds writes.
     pub(super) share: Option<Share>,
+    /// Its place among the worker's sessions.
+    pub(super) guest: Guest,
+    /// What it still waits for, once the process is to end.
+    pub(super) leaving: Option<Box<Leaving>>,
 }
 
 /// Whether keys are watched.
@@ -101,24 +108,12 @@ pub(super) enum Park {
     End,
 }
 
-/// Why a session is over.
-#[derive(Debug)]
-pub(super) enum End {
-    /// The client closed, or QUIT.
-    Client,
-    /// Bytes that are no request; the reply that says so.
-    Protocol(Vec<u8>),
-    /// A reply will not come: as if the database had closed the connection.
-    Lost(Loss),
-    /// A state that cannot be kept; the reply that says so.
-    Failed(String),
-}
-
 impl Session {
     pub(super) fn new(
         worker: Rc<Worker>,
         listener: Rc<ListenerSettings>,
         client: Rc<Client>,
+        guest: Guest,
     ) -> Session {
         let who = match listener.auth {
             Auth::Client => Who::client(),
@@ -146,6 +141,8 @@ impl Session {
             park: None,
             held: None,
             share: None,
+            guest,
+            leaving: None,
         }
     }
 
@@ -175,11 +172,20 @@ impl Session {
             if self.client.is_gone() {
                 break End::Client;
             }
+            if let Some(limit) = self.worker.guests.limit()
+                && self.may_leave(limit)
+            {
+                break End::Process;
+            }
         };
         self.over(end).await;
     }
 
     fn wants_read(&self) -> bool {
+        let leaves = self.leaving.as_ref();
+        if leaves.is_some_and(|leaving| leaving.reads == Reads::Off) {
+            return false;
+        }
         // A parked session reads on only to notice that its client has gone. One that waits at the database must not
         // miss that, whatever was sent before it: what it waits for would be given to nobody. `request_bytes` is its
         // bound, as it is the server's own.
@@ -197,7 +203,7 @@ impl Session {
                 Ok(length) => length,
                 Err(error) => return retry(&error),
             };
-            self.read_at = Instant::now();
+            self.note_read(length);
             let used = if self.park.is_none() {
                 self.pump(&reading[..length], Place::Elsewhere)?
             } else {
@@ -208,10 +214,9 @@ impl Session {
             self.make_room();
             match self.client.stream().try_read_buf(&mut self.inbox) {
                 Ok(0) => return Err(End::Client),
-                Ok(_) => {}
+                Ok(length) => self.note_read(length),
                 Err(error) => return retry(&error),
             }
-            self.read_at = Instant::now();
             if self.park.is_none() {
                 self.pump_inbox()?;
             }
@@ -221,6 +226,13 @@ impl Session {
             return Err(End::Protocol(TOO_LARGE.to_vec()));
         }
         Ok(())
+    }
+
+    fn note_read(&mut self, bytes: usize) {
+        self.read_at = Instant::now();
+        if let Some(leaving) = &mut self.leaving {
+            leaving.read(bytes);
+        }
     }
 
     /// Room for one more read, in a large buffer that is at hand where the inbox is to become large.
@@ -383,35 +395,6 @@ impl Session {
             ) => Ok(()),
             _ => Err(End::Lost(loss)),
         }
-    }
-
-    async fn over(self: Box<Self>, end: End) {
-        let Session {
-            client,
-            worker,
-            listener,
-            sides,
-            ..
-        } = *self;
-        match end {
-            End::Client => tracing::debug!(listener = %listener.name, "a client left"),
-            End::Protocol(reply) => {
-                worker.metrics.client_error(ClientError::Protocol);
-                client.answer(client.number(1), &reply);
-            }
-            End::Lost(loss) => {
-                tracing::debug!(listener = %listener.name, %loss, "a reply was lost with its connection");
-            }
-            End::Failed(text) => {
-                tracing::warn!(listener = %listener.name, reason = text, "a session could not be kept");
-                client.answer(
-                    client.number(1),
-                    format!("-ERR handover: {text}\r\n").as_bytes(),
-                );
-            }
-        }
-        sides.abandon();
-        client.see_off().await;
     }
 }
 

@@ -14,6 +14,7 @@ use super::audit::AuditLog;
 use super::cursor::Cursors;
 use super::holding::Holding;
 use super::lanes_part::LanesPart;
+use super::leaving::{Guest, Guests, Remaining};
 use super::relay::Session;
 use super::reply::Client;
 use super::scripts::{Known, Scripts};
@@ -85,6 +86,15 @@ pub struct Arrival {
     pub listener: ListenerId,
 }
 
+/// What a worker hears of the end of the process. It comes after the acceptor's, which ends the arrivals.
+#[derive(Debug, Clone)]
+pub struct Farewell {
+    /// Sessions finish what they are in the middle of, and leave, by the limit that it carries.
+    pub leave: Signal,
+    /// Whoever is still there is cut off.
+    pub cut: Signal,
+}
+
 /// What the sessions of one worker share.
 pub(super) struct Worker {
     pub(super) gate: Rc<Local>,
@@ -109,6 +119,10 @@ pub(super) struct Worker {
     pub(super) scan_grace: Duration,
     /// What sockets are read into; nobody keeps it across an await.
     pub(super) scratch: Scratch,
+    /// Its sessions.
+    pub(super) guests: Rc<Guests>,
+    /// When they are told to leave.
+    leave: Signal,
     /// The present turn of the worker's loop.
     turn: Rc<Turn>,
     listeners: Vec<Rc<ListenerSettings>>,
@@ -118,7 +132,8 @@ pub(super) struct Worker {
     sessions_max: usize,
 }
 
-/// Runs a worker until `shutdown`: takes arrivals in, and lives as long as their sessions.
+/// Runs a worker: takes arrivals in until no more can come, and then lives until every session has left, or until those
+/// that have not are cut off; gives these.
 ///
 /// Must be called on a `LocalRuntime`.
 pub async fn run_worker(
@@ -128,8 +143,8 @@ pub async fn run_worker(
     shared: Shared,
     metrics: Arc<Shard>,
     mut arrivals: mpsc::Receiver<Arrival>,
-    mut shutdown: Signal,
-) {
+    farewell: Farewell,
+) -> Remaining {
     let gate = Local::new(&shared.gate, number);
     let scratch = Scratch::new();
     let servers = settings.servers.map(Rc::new);
@@ -145,6 +160,7 @@ pub async fn run_worker(
     let lanes_part = LanesPart::new(&gate, &lanes, settings.credentials.clone(), for_all);
     let _membership = gate.join(&lanes_part);
     let turn = Turn::new(Arc::clone(&metrics));
+    let Farewell { mut leave, mut cut } = farewell;
     let worker = Rc::new(Worker {
         gate: Rc::clone(&gate),
         lanes,
@@ -164,6 +180,8 @@ pub async fn run_worker(
         credentials: settings.credentials,
         scan_grace: settings.scan_grace,
         scratch,
+        guests: Rc::default(),
+        leave: leave.clone(),
         turn: Rc::clone(&turn),
         open: settings.listeners.iter().map(|_| Cell::new(0)).collect(),
         listeners: settings.listeners.into_iter().map(Rc::new).collect(),
@@ -171,26 +189,37 @@ pub async fn run_worker(
     });
     tokio::task::spawn_local(gate.follow());
     tokio::task::spawn_local(turn.follow());
-    loop {
-        tokio::select! {
-            arrival = arrivals.recv() => match arrival {
-                Some(arrival) => {
-                    tokio::task::spawn_local(Rc::clone(&worker).serve(arrival));
-                }
-                None => break,
-            },
-            () = shutdown.wait() => break,
+    let orderly = async {
+        while let Some(arrival) = arrivals.recv().await {
+            let guest = worker.guests.enter();
+            tokio::task::spawn_local(Rc::clone(&worker).serve(arrival, guest));
         }
+        leave.wait().await;
+        let limit = leave.limit().unwrap_or_else(Instant::now);
+        worker.guests.see_out(limit).await;
+        Remaining::default()
+    };
+    tokio::select! {
+        remaining = orderly => remaining,
+        () = cut.wait() => worker.guests.remaining(),
     }
 }
 
 impl Worker {
-    async fn serve(self: Rc<Self>, Arrival { accepted, listener }: Arrival) {
+    async fn serve(self: Rc<Self>, Arrival { accepted, listener }: Arrival, guest: Guest) {
         let Some(settings) = self.listeners.get(listener.0).map(Rc::clone) else {
             return;
         };
         // Boxed, so that what a handshake needs is not kept as long as the session lives.
-        let stream = match Box::pin(accepted.adopt(settings.tls.clone())).await {
+        let adopted = Box::pin(accepted.adopt(settings.tls.clone()));
+        let mut leave = self.leave.clone();
+        let adopted = tokio::select! {
+            biased;
+            adopted = adopted => adopted,
+            // Whoever is still shaking hands has asked for nothing yet.
+            () = leave.wait() => return,
+        };
+        let stream = match adopted {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(listener = %settings.name, %error, "a client did not finish connecting");
@@ -212,7 +241,8 @@ impl Worker {
         }
         open.set(open.get() + 1);
         let gauge = self.metrics.session_opened(listener);
-        let session = Box::new(Session::new(Rc::clone(&self), settings, client));
+        guest.introduce(&client);
+        let session = Box::new(Session::new(Rc::clone(&self), settings, client, guest));
         session.run().await;
         drop(gauge);
         open.set(open.get() - 1);

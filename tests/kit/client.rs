@@ -77,6 +77,11 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// As [`Client::send_raw`], for a connection that may have ended.
+    pub fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
     /// The next reply or push.
     pub fn read_reply(&mut self) -> Reply {
         self.try_read_reply()
@@ -128,7 +133,7 @@ impl Client {
 }
 
 /// A request as an array of bulk strings.
-fn encode(request: &[&str]) -> Vec<u8> {
+pub fn encode(request: &[&str]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", request.len()).into_bytes();
     for argument in request {
         bytes.extend_from_slice(format!("${}\r\n{argument}\r\n", argument.len()).as_bytes());

@@ -32,7 +32,7 @@ mod wait;
 
 pub use admin::{Admin, Answer};
 pub use authority::{Authority, Certificate, Validity};
-pub use client::Client;
+pub use client::{Client, encode};
 pub use external::external;
 pub use hazard::{Deed, Hazard, Road};
 pub use newer::newer_servers;

@@ -38,6 +38,11 @@ fn limits_bounds_and_the_log_level_count_at_once() {
     );
     check(
         LEAST,
+        &with("[proxy]", "drain_timeout = \"3s\""),
+        &[("proxy.drain_timeout", Effect::Now)],
+    );
+    check(
+        LEAST,
         &with("[log]", "level = \"debug\""),
         &[("log.level", Effect::Now)],
     );

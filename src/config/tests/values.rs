@@ -18,6 +18,7 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(settings.proxy.limits, Limits::default());
     assert_eq!(settings.proxy.lanes, Lanes::Auto);
     assert_eq!(settings.proxy.connect_timeout, Duration::from_secs(2));
+    assert_eq!(settings.proxy.drain_timeout, Duration::from_secs(10));
     assert_eq!(settings.bounds, Bounds::default());
     assert_eq!(settings.link, link::Settings::ReplicaOf);
     assert_eq!(settings.state_dir, Path::new("/var/lib/handover"));

@@ -39,6 +39,16 @@ impl Connection {
         self.socket.local_address()
     }
 
+    /// What is decrypted and was not read, and what is still encrypted, which is more than will come of it.
+    pub(in crate::net) fn unread_bytes(&self) -> usize {
+        let mut session = self.session.borrow_mut();
+        let decrypted = session
+            .tls
+            .process_new_packets()
+            .map_or(0, |state| state.plaintext_bytes_to_read());
+        decrypted + self.socket.unread_bytes()
+    }
+
     /// Does the handshake. The caller limits its time.
     pub(in crate::net) async fn handshake(
         socket: Socket,
