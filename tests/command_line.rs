@@ -16,6 +16,7 @@ use handover::admin::{self, Answer, Control, Failure, FailureKind, Order, Run, T
 use handover::net::{Bind, Dial, Endpoint, Owner};
 use handover::shutdown;
 use handover::terms::{Identity, Secret, Side};
+use handover::traffic::Accepted;
 use handover::upstream;
 use serde_json::{Value, json};
 
@@ -218,7 +219,11 @@ fn a_committed_cutover_shows_its_steps_and_exits_with_0() {
     let json = world.run("cutover --dry-run --json");
     assert_eq!(json.code, 0);
     assert_eq!(json.document(), committed);
-    let cutover = |run, max_pause| Order::Cutover { run, max_pause };
+    let cutover = |run, max_pause| Order::Cutover {
+        run,
+        max_pause,
+        accept: Accepted::default(),
+    };
     assert_eq!(
         *world.control.orders.lock().unwrap(),
         [

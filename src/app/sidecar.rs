@@ -180,7 +180,7 @@ impl Plane {
             metrics: Arc::clone(&registry),
             audit,
             traffic: Arc::clone(&traffic),
-            bounds: bounds_seen,
+            bounds: bounds_seen.clone(),
             listeners,
             servers: servers.clone(),
             comparison: settings.comparison,

@@ -25,9 +25,7 @@ pub(super) async fn stop(client: &mut Client, uid: u64) -> Result<Database, Erro
     loop {
         let late = Instant::now() >= give_up_at;
         match look(client, uid, Patience::For(STOP_LIMIT)).await {
-            Ok(database)
-                if is_stopped(&database) && is_over(client, action.as_deref()).await? =>
-            {
+            Ok(database) if is_stopped(&database) && is_over(client, action.as_deref()).await? => {
                 return Ok(database);
             }
             Ok(database) if late => return Err(unfinished(client, &database)),
