@@ -352,3 +352,15 @@ fn a_cutover_that_is_not_committed_is_undone_before_the_sessions_leave() {
     });
     sidecar.admin().must_cut_over();
 }
+
+#[test]
+fn a_link_that_copies_outlives_the_end_of_the_process() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let mut sidecar = before(&source, &target, LONG).start();
+    sidecar.admin().migrate_until_ready();
+    assert_eq!(sidecar.terminate(), Some(0));
+    assert_eq!(target.info("replication", "role").unwrap(), "slave");
+    sidecar.start_again();
+    sidecar.admin().wait_for_phase("in_sync");
+    sidecar.admin().must_cut_over();
+}

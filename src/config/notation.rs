@@ -80,6 +80,14 @@ pub(super) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result
         else {
             return Err("a $ must begin ${NAME}, or be written $$".to_owned());
         };
+        // What cannot be a name may be part of a password, and is not repeated.
+        let in_names = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(in_names) {
+            return Err(
+                "between ${ and } stand letters, digits and _; any other $ is written $$"
+                    .to_owned(),
+            );
+        }
         let value =
             env(name).ok_or_else(|| format!("the environment variable {name} must be set"))?;
         expanded.push_str(&value);
@@ -152,6 +160,18 @@ mod tests {
         for text in ["0B", "7B", "1KiB", "1000B", "512MiB", "16GiB"] {
             assert_eq!(write_size(size(text).unwrap()), text);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_a_variables_name_is_not_repeated() {
+        let nothing = |_: &str| None;
+        for secret in ["a${b:hunter2}c", "a${hunter 2}", "${}"] {
+            let told = expand(secret, &nothing).unwrap_err();
+            assert!(!told.contains("hunter"), "{told}");
+            assert!(told.contains("letters, digits"), "{told}");
+        }
+        let told = expand("${NAME_2}", &nothing).unwrap_err();
+        assert!(told.contains("NAME_2"), "{told}");
     }
 
     #[test]

@@ -5,11 +5,12 @@ mod reference;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::labels::FindingSeverity;
 use super::*;
 use crate::terms::{ListenerId, Side};
 
 /// The names that users' dashboards and alerts depend on.
-const INTERFACE: [&str; 24] = [
+const INTERFACE: [&str; 25] = [
     "handover_requests_total",
     "handover_refused_writes_total",
     "handover_held_requests",
@@ -33,7 +34,7 @@ const INTERFACE: [&str; 24] = [
     "handover_write_pause_seconds",
     "handover_read_pause_seconds",
     "handover_max_pause_seconds",
-    // incompatible_commands_total comes with the compatibility report that counts them.
+    "handover_incompatible_commands_total",
     "handover_build_info",
 ];
 
@@ -58,6 +59,7 @@ const READERS: [(&str, &str); 4] = [
 fn full_scrape() -> String {
     let registry = Registry::new(vec!["app".to_owned()], vec!["set".to_owned()], 1);
     registry.shard(0).refused(ListenerId(0), 0);
+    registry.shard(0).incompatible(0, FindingSeverity::Error);
     registry.shard(0).overhead(Duration::from_micros(5), 1);
     registry.control().state(ControlValues {
         active_side: Side::Source,

@@ -164,6 +164,8 @@ impl<'a> Reader<'a> {
             *left -= 1;
             match &token.kind {
                 Kind::Name(b"KEYS") => found.push(Origin::Declared),
+                // What these give comes from what they are given.
+                Kind::Name(b"ipairs" | b"pairs" | b"unpack" | b"tostring") => {}
                 Kind::Name(b"ARGV") | Kind::Text(_) => found.push(Origin::Undeclared),
                 Kind::Name(name) => found.push(match self.names.get(name) {
                     Some(value) => self.origin(value, left),

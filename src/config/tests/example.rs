@@ -140,7 +140,9 @@ fn collect_keys(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
                 collect_keys(&path, value, keys);
             }
         }
-        toml::Value::Array(tables) if tables.iter().all(toml::Value::is_table) => {
+        toml::Value::Array(tables)
+            if !tables.is_empty() && tables.iter().all(toml::Value::is_table) =>
+        {
             for (at, table) in tables.iter().enumerate() {
                 collect_keys(&format!("{path}[{at}]"), table, keys);
             }

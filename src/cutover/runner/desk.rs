@@ -209,7 +209,9 @@ impl Desk {
                 () = sleep_until(wake) => self.woken(),
                 () = shutdown.wait(), if !ending => {
                     ending = true;
-                    self.request(Request::Abort, None);
+                    if self.is_to_be_called_off() {
+                        self.request(Request::Abort, None);
+                    }
                 }
             }
         }
@@ -409,6 +411,12 @@ impl Desk {
     fn forget_reports(&mut self) {
         self.histories = [History::default(), History::default()];
         self.reports = [None, None];
+    }
+
+    /// Whether the end of the process stops what is under way. A link that copies or follows needs nobody for that, and the
+    /// next start finds it there: a restart must not cost a copy that takes hours.
+    fn is_to_be_called_off(&self) -> bool {
+        !matches!(self.state, State::Syncing | State::InSync(_))
     }
 
     /// Whether the process may end: an attempt that is not committed would be undone by a start, one that is would be
