@@ -12,6 +12,7 @@ mod copier;
 mod pending;
 mod rebuild;
 mod untracked;
+mod walk;
 mod worker;
 
 use std::collections::{HashSet, VecDeque};
@@ -26,7 +27,8 @@ pub(in crate::link) use self::copier::Wrote;
 use self::copier::{Copier, Scan};
 use self::pending::Pending;
 use self::untracked::Counters;
-use self::worker::{ORDERS_MAX, Order, Reason, Standing, Walk, Worker};
+use self::walk::Walk;
+use self::worker::{ORDERS_MAX, Order, Reason, Standing, Worker};
 use super::connection::Connections;
 use super::{
     Abilities, CaughtUp, Direction, Error, Phase, Position, Positions, REQUEST_LIMIT, Report,

@@ -164,15 +164,16 @@ impl<'a> Reader<'a> {
             *left -= 1;
             match &token.kind {
                 Kind::Name(b"KEYS") => found.push(Origin::Declared),
-                // What these give comes from what they are given.
-                Kind::Name(b"ipairs" | b"pairs" | b"unpack" | b"tostring") => {}
                 Kind::Name(b"ARGV") | Kind::Text(_) => found.push(Origin::Undeclared),
+                Kind::Concatenation => is_made_up = true,
+                // What these give comes from what they are given.
+                Kind::Name(b"ipairs" | b"pairs" | b"unpack" | b"tostring")
+                | Kind::Number
+                | Kind::Mark(_) => {}
                 Kind::Name(name) => found.push(match self.names.get(name) {
                     Some(value) => self.origin(value, left),
                     None => Origin::Unclear,
                 }),
-                Kind::Concatenation => is_made_up = true,
-                Kind::Number | Kind::Mark(_) => {}
             }
         }
         let mentions = |origin| found.contains(&origin);

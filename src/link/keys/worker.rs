@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::copier::{Copier, Known, Scan, Trouble};
 use super::pending::{Mark, Pending, Room};
 use super::untracked::Counters;
+use super::walk::{Walk, step};
 use crate::link::REQUEST_LIMIT;
-use crate::terms::Side;
 use crate::upstream::control::{Error, Invalidations, Told};
 
 /// Keys that are copied in one go, at most: what a batch costs in round trips is shared by so many.
@@ -104,27 +104,6 @@ pub(super) struct Worker {
     pub(super) groups_copied: Option<(Counters, Instant)>,
     /// Whose turn it is, of changes and the walk.
     pub(super) walk_next: bool,
-}
-
-/// A walk through the keys.
-#[derive(Debug, Clone)]
-pub(super) struct Walk {
-    of: Scan,
-    /// Sides and databases to go; none before they are known.
-    places: Option<VecDeque<(Side, u32)>>,
-    cursor: Vec<u8>,
-    compared: u64,
-}
-
-impl Walk {
-    pub(super) fn new(of: Scan) -> Walk {
-        Walk {
-            of,
-            places: None,
-            cursor: b"0".to_vec(),
-            compared: 0,
-        }
-    }
 }
 
 /// What a batch has come to.
@@ -339,7 +318,10 @@ impl Worker {
             let copier = self.copier.take()?;
             // It stays to be seen, should this task be dropped or the walk begun anew meanwhile.
             self.walks.push_front(walk.clone());
-            return Some(Box::pin(step(copier, walk)));
+            return Some(Box::pin(async move {
+                let (copier, walk, result) = step(copier, walk).await;
+                (copier, Done::Walk { walk, result })
+            }));
         }
         let marks = self.pending.take(BATCH_KEYS);
         if marks.is_empty() {
@@ -430,58 +412,4 @@ async fn until(moment: Option<Instant>) {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// One step of a walk: what a SCAN gives is compared and, where it differs, copied. First the side that changes, then the
-/// one that was left, for what the first has not.
-async fn step(mut copier: Copier, mut walk: Walk) -> (Copier, Done) {
-    let result = try_step(&mut copier, &mut walk).await;
-    (copier, Done::Walk { walk, result })
-}
-
-async fn try_step(copier: &mut Copier, walk: &mut Walk) -> Result<Vec<Bytes>, Trouble> {
-    let mut places = match walk.places.take() {
-        Some(places) => places,
-        None => places(copier, walk.of).await?,
-    };
-    let Some((side, database)) = places.front().copied() else {
-        walk.places = Some(places);
-        return Ok(vec![]);
-    };
-    let (names, next) = copier.scan(side, database, &walk.cursor, walk.of).await?;
-    let found = names.len() as u64;
-    let streams = match walk.of {
-        Scan::Streams => names,
-        Scan::Everything => {
-            let mut names = if side == copier.from {
-                names
-            } else {
-                copier.missing(database, names).await?
-            };
-            let mut streams = vec![];
-            while !names.is_empty() {
-                let copied = copier.copy(&names, Known::Perhaps).await?;
-                names.drain(..copied.count);
-                streams.extend(copied.streams);
-            }
-            streams
-        }
-    };
-    walk.compared += found;
-    if next == b"0" {
-        places.pop_front();
-    }
-    walk.cursor = next;
-    walk.places = Some(places);
-    Ok(streams)
-}
-
-async fn places(copier: &mut Copier, of: Scan) -> Result<VecDeque<(Side, u32)>, Trouble> {
-    let databases = copier.databases().await?;
-    let on = |side| databases.iter().map(move |database| (side, *database));
-    let mut places: VecDeque<_> = on(copier.from).collect();
-    if of == Scan::Everything {
-        places.extend(on(copier.from.other()));
-    }
-    Ok(places)
 }
