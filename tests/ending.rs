@@ -361,6 +361,10 @@ fn a_link_that_copies_outlives_the_end_of_the_process() {
     assert_eq!(sidecar.terminate(), Some(0));
     assert_eq!(target.info("replication", "role").unwrap(), "slave");
     sidecar.start_again();
-    sidecar.admin().wait_for_phase("in_sync");
+    sidecar
+        .admin()
+        .wait_for("a cutover to be possible", |status| {
+            status["can_cut_over"] == true
+        });
     sidecar.admin().must_cut_over();
 }

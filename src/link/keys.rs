@@ -141,11 +141,12 @@ impl Keys {
             }),
             copies: false,
             pending: Pending::default(),
-            walks: VecDeque::from([Walk::new(Scan::Streams)]),
+            walks: VecDeque::from([Walk::new(Scan::Streams, 0)]),
             streams: HashSet::new(),
             counted: None,
             groups_copied: None,
             walk_next: true,
+            walks_begun: 1,
         };
         Task {
             orders,

@@ -59,7 +59,9 @@ const READERS: [(&str, &str); 4] = [
 fn full_scrape() -> String {
     let registry = Registry::new(vec!["app".to_owned()], vec!["set".to_owned()], 1);
     registry.shard(0).refused(ListenerId(0), 0);
-    registry.shard(0).incompatible(0, FindingSeverity::Error);
+    for severity in FindingSeverity::ALL {
+        registry.shard(0).incompatible(0, *severity);
+    }
     registry.shard(0).overhead(Duration::from_micros(5), 1);
     registry.control().state(ControlValues {
         active_side: Side::Source,
@@ -88,8 +90,9 @@ fn names(scrape: &str) -> Vec<&str> {
 
 /// Every word in a text that looks like one of our metrics.
 fn mentioned(text: &str) -> BTreeSet<&str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .filter(|word| word.starts_with("handover_"))
+    // What a rule records has colons in its name.
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+        .filter(|word| word.starts_with("handover_") && !word.contains(':'))
         .map(|word| {
             word.strip_suffix("_sum")
                 .or_else(|| word.strip_suffix("_count"))

@@ -18,16 +18,19 @@ pub(super) struct Walk {
     pub(super) places: Option<VecDeque<(Side, u32)>>,
     /// Where the present one goes on.
     cursor: Vec<u8>,
+    /// Which of the worker's walks it is: a step of one that was begun anew meanwhile is a step of nothing.
+    pub(super) number: u64,
     /// Keys looked at.
     pub(super) compared: u64,
 }
 
 impl Walk {
-    pub(super) fn new(of: Scan) -> Walk {
+    pub(super) fn new(of: Scan, number: u64) -> Walk {
         Walk {
             of,
             places: None,
             cursor: b"0".to_vec(),
+            number,
             compared: 0,
         }
     }

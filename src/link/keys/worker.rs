@@ -104,6 +104,8 @@ pub(super) struct Worker {
     pub(super) groups_copied: Option<(Counters, Instant)>,
     /// Whose turn it is, of changes and the walk.
     pub(super) walk_next: bool,
+    /// Numbers the walks.
+    pub(super) walks_begun: u64,
 }
 
 /// What a batch has come to.
@@ -170,9 +172,15 @@ impl Worker {
     /// Nobody knows what has changed meanwhile.
     fn begin_anew(&mut self) {
         self.pending.mark_everything(Instant::now());
-        self.walks = VecDeque::from([Walk::new(Scan::Everything)]);
+        self.walk_everything();
         self.counted = None;
         self.groups_copied = None;
+    }
+
+    /// Whatever walk there was begins anew, over everything.
+    fn walk_everything(&mut self) {
+        self.walks = VecDeque::from([Walk::new(Scan::Everything, self.walks_begun)]);
+        self.walks_begun += 1;
     }
 
     fn lost(&mut self, error: &Error) {
@@ -267,13 +275,13 @@ impl Worker {
             Told::Changed(keys) => {
                 for key in keys {
                     if self.pending.mark(key, now) == Room::None {
-                        self.walks = VecDeque::from([Walk::new(Scan::Everything)]);
+                        self.walk_everything();
                     }
                 }
             }
             Told::Everything => {
                 self.pending.mark_everything(now);
-                self.walks = VecDeque::from([Walk::new(Scan::Everything)]);
+                self.walk_everything();
             }
             Told::Answer => {
                 if let Some(answer) = asked.pop_front() {
@@ -290,7 +298,7 @@ impl Worker {
         let before = self.counted.replace(counters);
         if before.is_some_and(|before| before.swapped(&counters)) {
             self.pending.mark_everything(now);
-            self.walks = VecDeque::from([Walk::new(Scan::Everything)]);
+            self.walk_everything();
         }
         let due = match (self.groups_copied, reason) {
             (None, _) | (Some(_), Reason::Final) => true,
@@ -368,7 +376,7 @@ impl Worker {
         let Some(front) = self.walks.front_mut() else {
             return;
         };
-        if front.of != walk.of || front.compared > walk.compared {
+        if front.number != walk.number {
             return;
         }
         if walk.places.as_ref().is_some_and(VecDeque::is_empty) {
