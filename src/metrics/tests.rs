@@ -63,6 +63,11 @@ fn full_scrape() -> String {
         registry.shard(0).incompatible(0, *severity);
     }
     registry.shard(0).overhead(Duration::from_micros(5), 1);
+    for side in Side::BOTH {
+        registry
+            .shard(0)
+            .upstream(side, Duration::from_micros(50), 1);
+    }
     registry.control().state(ControlValues {
         active_side: Side::Source,
         phase: "in_sync",
