@@ -234,7 +234,7 @@ impl Link {
     }
 
     /// Ends the link, and sees it ended. One round trip with the `replicaof` driver. After an error that is
-    /// [`control::Error::NoReply`] it may have ended.
+    /// [`NoReply`](crate::upstream::control::Error::NoReply) it may have ended.
     ///
     /// With `applied`, which only a driver that knows positions looks at, it is an error if the filled side does not
     /// stand on that position any more in the moment in which the link ends, as after the beginning of a full copy;

@@ -1,7 +1,7 @@
 //! The way back of a link that cannot be turned: what changes on the side that the application has moved to is copied back
 //! to the side that was left, key by key, so that the source can take over again.
 //!
-//! The server itself names the keys that change (see [`Invalidations`](crate::upstream::control::Invalidations)), from
+//! The server itself names the keys that change (see [`Invalidations`]), from
 //! before the first write there: by scripts, transactions, renames, expirations, and whoever else writes. The copy is by
 //! state. Wherever it is not certain that every change was heard (a connection that was lost, a process that was
 //! restarted, names beyond the bound, a flush) everything is compared instead, and until that is done there is no way back.
