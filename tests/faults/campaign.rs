@@ -218,6 +218,8 @@ fn generalize(place: &str) -> String {
             return vague.to_owned();
         }
     }
+    // Why an attempt was undone depends on what came first, a bound or an answer.
+    let place = place.split("reasons: [").next().unwrap_or(place);
     let mut general = String::new();
     for part in place.split_inclusive(|character: char| !character.is_ascii_alphabetic()) {
         let word = part.trim_end_matches(|character: char| !character.is_ascii_alphabetic());
