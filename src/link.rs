@@ -284,6 +284,9 @@ impl Link {
     /// Writes [`MARKER_KEY`] to the copied side. Must come before the fence, which would hold it. Where the replication
     /// knows only keys, function libraries are carried over first.
     pub async fn write_marker(&mut self, direction: Direction, value: &str) -> Result<(), Error> {
+        if self.is_by_keys(direction) {
+            return Ok(marker::write(&mut self.connections, direction, MARKER_KEY, value).await?);
+        }
         match &mut self.driver {
             Driver::ReplicaOf => {}
             Driver::External(_) => functions::carry(&mut self.connections, direction).await?,
@@ -299,10 +302,10 @@ impl Link {
     /// Whether [`MARKER_KEY`] on the filled side has this value.
     pub async fn marker_seen(&mut self, direction: Direction, value: &str) -> Result<bool, Error> {
         match &mut self.driver {
-            Driver::Enterprise(enterprise) => {
+            Driver::Enterprise(enterprise) if direction == Direction::FORWARD => {
                 enterprise.marker_seen(&mut self.connections, value).await
             }
-            Driver::ReplicaOf | Driver::External(_) => {
+            Driver::ReplicaOf | Driver::Enterprise(_) | Driver::External(_) => {
                 marker::seen(&mut self.connections, direction, value).await
             }
         }

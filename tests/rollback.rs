@@ -88,7 +88,14 @@ impl World {
         target: RedisServer,
         settings: impl FnOnce(kit::SidecarBuilder) -> kit::SidecarBuilder,
     ) -> World {
-        let source = RedisServer::start();
+        World::between(RedisServer::start(), target, settings)
+    }
+
+    fn between(
+        source: RedisServer,
+        target: RedisServer,
+        settings: impl FnOnce(kit::SidecarBuilder) -> kit::SidecarBuilder,
+    ) -> World {
         run(&mut source.client(), FILL);
         let sidecar = settings(external(&source, &target, "")).start();
         let world = World {
@@ -258,6 +265,43 @@ fn a_source_that_takes_no_more_is_no_way_back_until_it_does() {
     admin.wait_for("the alarm", broken);
     run(&mut source, &["CONFIG SET maxmemory 0"]);
     world.must_roll_back();
+    world.assert_same();
+}
+
+#[test]
+fn a_database_that_the_source_does_not_have_is_no_way_back_and_touches_no_other() {
+    let source = RedisServer::options()
+        .arguments(&["--databases", "2"])
+        .start();
+    let world = World::between(source, RedisServer::start(), |builder| {
+        builder.expect_warning("the reverse link does not stream")
+    });
+    world.wait_for_the_way_back();
+    run(
+        &mut world.app(),
+        &["SELECT 5", "SET in-five 1", "SET untouched of-five"],
+    );
+    let admin = world.sidecar.admin();
+    admin.wait_for("the alarm", |status| {
+        status["can_roll_back"] == false && status["alarms"] != json!([])
+    });
+    assert_eq!(admin.rollback().status, 409);
+    let mut source = world.source.client();
+    assert_eq!(source.call(&["GET", "untouched"]).into_text(), "1");
+    assert_eq!(source.call(&["EXISTS", "in-five"]), Reply::Integer(0));
+}
+
+#[test]
+fn a_marker_proves_the_way_back_where_it_is_asked_for() {
+    let world = World::committed_with(RedisServer::start(), |builder| {
+        builder
+            .set("cutover.marker", true)
+            .expect_warning("`migrate` before the next cutover")
+    });
+    run(&mut world.app(), CHANGES);
+    let outcome = world.must_roll_back();
+    let steps = outcome["steps"].to_string();
+    assert!(steps.contains("await_marker"), "{steps}");
     world.assert_same();
 }
 

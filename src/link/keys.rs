@@ -74,6 +74,8 @@ struct Task {
     handle: JoinHandle<()>,
     /// Whether it was told to copy.
     copies: bool,
+    /// Whether it was told to end, and nobody knows whether it has.
+    ends: bool,
     /// Which of this process's it is.
     number: u64,
 }
@@ -128,19 +130,21 @@ impl Keys {
     }
 
     fn spawn(&self, telling: Option<Invalidations>, number: u64) -> Task {
-        let [source, target] = self.ends.clone();
         let (orders, orders_taken) = mpsc::channel(ORDERS_MAX);
         let (standing, seen) = watch::channel(Standing::default());
+        // The list of streams is one more thing to be done before everything is.
+        let mut pending = Pending::default();
+        pending.mark_everything(Instant::now());
         let worker = Worker {
             orders: orders_taken,
             standing,
-            copier: Some(Copier {
-                ends: Connections::new(source, target),
-                from: Side::Target,
-                wrote: Arc::clone(&self.wrote),
-            }),
+            copier: Some(Copier::new(
+                self.ends.clone(),
+                Side::Target,
+                Arc::clone(&self.wrote),
+            )),
             copies: false,
-            pending: Pending::default(),
+            pending,
             walks: VecDeque::from([Walk::new(Scan::Streams, 0)]),
             streams: HashSet::new(),
             counted: None,
@@ -153,15 +157,17 @@ impl Keys {
             standing: seen,
             handle: tokio::spawn(worker.work(telling)),
             copies: false,
+            ends: false,
             number,
         }
     }
 
     /// Ends the copy, and sees that nothing more is written.
     pub(super) async fn end(&mut self) -> Result<(), Error> {
-        let Some(task) = &self.task else {
+        let Some(task) = &mut self.task else {
             return Ok(());
         };
+        task.ends = true;
         let (ended, end) = oneshot::channel();
         let told = async {
             task.orders.send(Order::End(ended)).await.ok()?;

@@ -3,7 +3,7 @@
 //!
 //! Refuses to know: which keys, and why.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +12,9 @@ use tokio::sync::Mutex;
 use super::rebuild;
 use crate::link::connection::{Connection, Connections, Reply};
 use crate::link::info::Info;
+use crate::link::marker::MARKER_KEY;
 use crate::terms::{OWN_KEYS, Side};
+use crate::upstream::Server;
 use crate::upstream::control::{Error, Value};
 
 /// Values that are read at once, by the server's own estimate of their size. A single larger one is read all the same.
@@ -21,11 +23,17 @@ const VALUES_BYTES_MAX: u64 = 4 << 20;
 /// What a value is taken to weigh where the server does not say: few are then read at once.
 const UNKNOWN_VALUE_BYTES: u64 = 256 << 10;
 
+/// Databases that are copied, at most: each has connections of its own, so that nothing is ever written to another one than
+/// was meant, whatever becomes of a SELECT or of a connection.
+const DATABASES_MAX: usize = 64;
+
 /// Both ends of the copy.
 #[derive(Debug)]
 pub(super) struct Copier {
-    /// Connections of its own, so that a large value stands in nobody's way.
-    pub(super) ends: Connections,
+    /// Source and target.
+    servers: [Server; 2],
+    /// Connections of its own, by database, so that a large value stands in nobody's way.
+    open: BTreeMap<u32, Connections>,
     /// The side that changes.
     pub(super) from: Side,
     /// What it has written.
@@ -87,6 +95,26 @@ struct Held {
 }
 
 impl Copier {
+    /// A copy from a side to the other, not connected yet.
+    pub(super) fn new(servers: [Server; 2], from: Side, wrote: Arc<Mutex<Wrote>>) -> Copier {
+        Copier {
+            servers,
+            open: BTreeMap::new(),
+            from,
+            wrote,
+        }
+    }
+
+    /// The side that changes, as the configuration has it.
+    pub(super) fn changing(&self) -> &Server {
+        &self.servers[self.from.index()]
+    }
+
+    /// The connections in a database.
+    fn ends(&mut self, database: u32) -> &mut Connections {
+        ends(&mut self.open, &self.servers, database)
+    }
+
     /// Copies `keys` in every database that either side uses, as many from the first on as are not too much at once, and
     /// at least one.
     ///
@@ -100,7 +128,7 @@ impl Copier {
         for database in &databases {
             let keys: Vec<Bytes> = keys[..copied.count]
                 .iter()
-                .filter(|key| !key.starts_with(OWN_KEYS.as_bytes()))
+                .filter(|key| !stays(key))
                 .cloned()
                 .collect();
             let streams = self.copy_in(*database, &keys, known).await?;
@@ -110,17 +138,18 @@ impl Copier {
     }
 
     /// The databases in use on either side, now; the configured one always.
-    pub(super) async fn databases(&mut self) -> Result<BTreeSet<u32>, Error> {
-        let (from, to) = self.ends.pair(self.from);
+    pub(super) async fn databases(&mut self) -> Result<BTreeSet<u32>, Trouble> {
+        let (side, configured) = (self.from, self.changing().database);
+        let (from, to) = self.ends(configured).pair(side);
         let ask = &["INFO", "keyspace"];
         let (there, here) = tokio::try_join!(from.call(ask), to.call(ask))?;
-        let mut databases = BTreeSet::from([from.server.database]);
+        let mut databases = BTreeSet::from([configured]);
         for reply in [there, here] {
-            databases.extend(
-                Info::from_reply(&reply)
-                    .databases()
-                    .map(|(number, _)| number),
-            );
+            let info = Info::from_reply(&reply);
+            databases.extend(info.databases().map(|(number, _)| number));
+        }
+        if databases.len() > DATABASES_MAX {
+            return Err(self.refused(format!("more than {DATABASES_MAX} databases are in use")));
         }
         Ok(databases)
     }
@@ -130,8 +159,10 @@ impl Copier {
         let mut sizes = vec![0_u64; keys.len()];
         for database in databases {
             let requests = keys.iter().map(|key| words(&[b"MEMORY", b"USAGE", key]));
-            let from = self.ends.of(self.from);
-            let replies = in_database(from, *database, requests.collect()).await?;
+            let requests: Vec<_> = requests.collect();
+            let side = self.from;
+            let from = self.ends(*database).of(side);
+            let replies = from.pipeline_bytes(&requests).await?;
             for (size, reply) in sizes.iter_mut().zip(replies) {
                 *size += match reply {
                     Ok(Value::Integer(bytes)) => u64::try_from(bytes).unwrap_or(0),
@@ -157,12 +188,11 @@ impl Copier {
         keys: &[Bytes],
         known: Known,
     ) -> Result<Vec<Bytes>, Trouble> {
-        let (from, to) = self.ends.pair(self.from);
+        let side = self.from;
+        let (from, to) = self.ends(database).pair(side);
         let (there, here) = match known {
-            Known::Changed => (read(from, database, keys).await?, vec![]),
-            Known::Perhaps => {
-                tokio::try_join!(read(from, database, keys), read(to, database, keys))?
-            }
+            Known::Changed => (read(from, keys).await?, vec![]),
+            Known::Perhaps => tokio::try_join!(read(from, keys), read(to, keys))?,
         };
         let mut here = here.into_iter();
         let (mut writes, mut written, mut streams) = (vec![], vec![], vec![]);
@@ -214,8 +244,9 @@ impl Copier {
     async fn rebuild(&mut self, database: u32, key: &Bytes) -> Result<(), Trouble> {
         let mut part = rebuild::Part::first();
         loop {
-            let from = self.ends.of(self.from);
-            let (writes, next) = rebuild::read(from, database, key, part)
+            let side = self.from;
+            let from = self.ends(database).of(side);
+            let (writes, next) = rebuild::read(from, key, part)
                 .await?
                 .map_err(|reason| self.refused(reason))?;
             for reply in self.write(database, writes).await? {
@@ -241,17 +272,18 @@ impl Copier {
         let calls = writes.len() as u64;
         // Set before, for the case that this is dropped half-way.
         let sure_before = !std::mem::replace(&mut wrote.unsure, true);
-        let to = self.ends.of(self.from.other());
-        let replies = in_database(to, database, writes).await?;
+        let (wrote_to, servers) = (self.from.other(), &self.servers);
+        let to = ends(&mut self.open, servers, database).of(wrote_to);
+        let replies = to.pipeline_bytes(&writes).await?;
         wrote.calls += calls;
         // One that is refused before it runs is not counted by the server.
         wrote.unsure = !(sure_before && replies.iter().all(Result::is_ok));
         Ok(replies)
     }
 
-    fn refused(&mut self, reason: String) -> Trouble {
+    fn refused(&self, reason: String) -> Trouble {
         Trouble::Key {
-            server: self.ends.of(self.from.other()).server.name.clone(),
+            server: self.servers[self.from.other().index()].name.clone(),
             reason,
         }
     }
@@ -269,10 +301,8 @@ impl Copier {
             Scan::Everything => {}
             Scan::Streams => request.extend(words(&[b"TYPE", b"stream"])),
         }
-        let connection = self.ends.of(side);
-        let reply = in_database(connection, database, vec![request])
-            .await?
-            .pop();
+        let connection = self.ends(database).of(side);
+        let reply = connection.pipeline_bytes(&[request]).await?.pop();
         let parts = match reply {
             Some(Ok(Value::Array(parts))) => parts,
             Some(Err(text)) => return Err(connection.refused("SCAN", text)),
@@ -294,9 +324,10 @@ impl Copier {
         database: u32,
         keys: Vec<Bytes>,
     ) -> Result<Vec<Bytes>, Error> {
-        let requests = keys.iter().map(|key| words(&[b"EXISTS", key])).collect();
-        let from = self.ends.of(self.from);
-        let replies = in_database(from, database, requests).await?;
+        let requests: Vec<_> = keys.iter().map(|key| words(&[b"EXISTS", key])).collect();
+        let side = self.from;
+        let from = self.ends(database).of(side);
+        let replies = from.pipeline_bytes(&requests).await?;
         let exists = replies
             .into_iter()
             .map(|reply| reply.map_err(|text| from.refused("EXISTS", text)))
@@ -318,36 +349,18 @@ pub(super) enum Scan {
     Streams,
 }
 
-/// A pipeline in a database. Where only one is in use, which the connection begins in, none is selected: a managed service
-/// may have no other, and no command for it.
-pub(super) async fn in_database(
-    connection: &mut Connection,
+fn ends<'a>(
+    open: &'a mut BTreeMap<u32, Connections>,
+    servers: &[Server; 2],
     database: u32,
-    mut requests: Vec<Vec<Vec<u8>>>,
-) -> Result<Vec<Reply>, Error> {
-    if requests.is_empty() {
-        return Ok(vec![]);
-    }
-    let own = connection.server.database;
-    if database == own {
-        return connection.pipeline_bytes(&requests).await;
-    }
-    requests.insert(0, words(&[b"SELECT", database.to_string().as_bytes()]));
-    requests.push(words(&[b"SELECT", own.to_string().as_bytes()]));
-    let mut replies = connection.pipeline_bytes(&requests).await?;
-    for selected in [replies.pop(), Some(replies.remove(0))] {
-        if let Some(Err(text)) = selected {
-            return Err(connection.refused("SELECT", text));
-        }
-    }
-    Ok(replies)
+) -> &'a mut Connections {
+    open.entry(database).or_insert_with(|| {
+        let [source, target] = servers.clone().map(|server| Server { database, ..server });
+        Connections::new(source, target)
+    })
 }
 
-async fn read(
-    connection: &mut Connection,
-    database: u32,
-    keys: &[Bytes],
-) -> Result<Vec<Option<Held>>, Error> {
+async fn read(connection: &mut Connection, keys: &[Bytes]) -> Result<Vec<Option<Held>>, Error> {
     let requests = keys.iter().flat_map(|key| {
         [
             words(&[b"TYPE", key]),
@@ -355,7 +368,8 @@ async fn read(
             words(&[b"PTTL", key]),
         ]
     });
-    let replies = in_database(connection, database, requests.collect()).await?;
+    let requests: Vec<_> = requests.collect();
+    let replies = connection.pipeline_bytes(&requests).await?;
     replies
         .chunks_exact(3)
         .map(|replies| match replies {
@@ -406,6 +420,12 @@ fn same(there: Option<&Held>, here: Option<&Held>) -> bool {
 /// that it is full, or read-only, or does not let us.
 fn is_about_the_value(text: &str) -> bool {
     text.starts_with("ERR ")
+}
+
+/// Whether a key is one of Handover's own that mean something only where they are. The marker of an attempt is not: it is to
+/// arrive.
+fn stays(key: &[u8]) -> bool {
+    key.starts_with(OWN_KEYS.as_bytes()) && key != MARKER_KEY.as_bytes()
 }
 
 pub(super) fn words(words: &[&[u8]]) -> Vec<Vec<u8>> {

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::copier::{in_database, words};
+use super::copier::words;
 use crate::link::connection::{Connection, Reply};
 use crate::upstream::control::{Error, Value};
 
@@ -53,15 +53,10 @@ impl Part {
 /// What is to be written for this part, and the part after it. The inner error says why it cannot be.
 pub(super) async fn read(
     connection: &mut Connection,
-    database: u32,
     key: &Bytes,
     part: Part,
 ) -> Result<Result<(Requests, Option<Part>), String>, Error> {
-    let mut source = Source {
-        connection,
-        database,
-        key,
-    };
+    let mut source = Source { connection, key };
     match part {
         Part::First => source.first().await,
         Part::From { kind, cursor } => source.elements(kind, cursor).await,
@@ -72,13 +67,12 @@ pub(super) async fn read(
 /// The key that is read.
 struct Source<'a> {
     connection: &'a mut Connection,
-    database: u32,
     key: &'a Bytes,
 }
 
 impl Source<'_> {
     async fn ask(&mut self, requests: Requests) -> Result<Vec<Reply>, Error> {
-        in_database(self.connection, self.database, requests).await
+        self.connection.pipeline_bytes(&requests).await
     }
 
     async fn ask_one(&mut self, request: &[&[u8]]) -> Result<Result<Value, String>, Error> {

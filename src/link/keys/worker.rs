@@ -33,6 +33,16 @@ const STREAMS_MAX: usize = 100_000;
 /// Between two looks that have streams copied because of what their groups may have done.
 const STREAMS_EVERY: Duration = Duration::from_secs(5);
 
+/// A server that has not answered for so long does not tell either: a connection may have died without a sign, and with it
+/// changes were not heard. Longer than a server that works makes anybody wait.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// A question that the server has not answered yet.
+struct Asked {
+    answer: oneshot::Sender<u64>,
+    at: Instant,
+}
+
 /// What is asked of the task.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -134,8 +144,8 @@ impl Worker {
     /// Works until it is told to end, or nobody can tell it any more. `telling` began before anything that must be noted
     /// was written; without it everything is compared.
     pub(super) async fn work(mut self, mut telling: Option<Invalidations>) {
-        let server = match &mut self.copier {
-            Some(copier) => copier.ends.of(copier.from).server.clone(),
+        let server = match &self.copier {
+            Some(copier) => copier.changing().clone(),
             None => return,
         };
         loop {
@@ -228,7 +238,7 @@ impl Worker {
     /// Notes what is told, and copies.
     async fn follow(&mut self, mut told: Invalidations) -> Over {
         let mut batch: Option<Batch> = None;
-        let mut asked: VecDeque<oneshot::Sender<u64>> = VecDeque::new();
+        let mut asked: VecDeque<Asked> = VecDeque::new();
         let mut not_before: Option<Instant> = None;
         loop {
             if batch.is_none() && not_before.is_none() {
@@ -251,7 +261,7 @@ impl Worker {
                             self.finish(batch).await;
                             return Over::Lost(error);
                         }
-                        asked.push_back(answer);
+                        asked.push_back(Asked { answer, at: Instant::now() });
                     }
                     Some(Order::End(ended)) => {
                         self.finish(batch).await;
@@ -264,12 +274,16 @@ impl Worker {
                     batch = None;
                     not_before = self.done(copier, done);
                 }
+                () = until(asked.front().map(|asked| asked.at + ANSWER_LIMIT)) => {
+                    self.finish(batch).await;
+                    return Over::Lost(told.silent(ANSWER_LIMIT));
+                }
                 () = until(not_before) => not_before = None,
             }
         }
     }
 
-    fn heard(&mut self, heard: Told, asked: &mut VecDeque<oneshot::Sender<u64>>) {
+    fn heard(&mut self, heard: Told, asked: &mut VecDeque<Asked>) {
         let now = Instant::now();
         match heard {
             Told::Changed(keys) => {
@@ -284,8 +298,8 @@ impl Worker {
                 self.walk_everything();
             }
             Told::Answer => {
-                if let Some(answer) = asked.pop_front() {
-                    let _ = answer.send(self.pending.seen());
+                if let Some(asked) = asked.pop_front() {
+                    let _ = asked.answer.send(self.pending.seen());
                 }
             }
         }
@@ -381,9 +395,7 @@ impl Worker {
         }
         if walk.places.as_ref().is_some_and(VecDeque::is_empty) {
             self.walks.pop_front();
-            if walk.of == Scan::Everything {
-                self.pending.walked();
-            }
+            self.pending.walked();
         } else {
             *front = walk;
         }

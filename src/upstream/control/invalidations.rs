@@ -99,6 +99,11 @@ impl Invalidations {
         }
     }
 
+    /// The error of a server that has not answered for so long.
+    pub fn silent(&self, limit: Duration) -> Error {
+        self.no_reply("PING", format!("nothing within {limit:?}"))
+    }
+
     /// A request of the handshake and its reply.
     async fn call(&mut self, command: &str, arguments: &[&str]) -> Result<(), Error> {
         self.send(arguments).await?;
