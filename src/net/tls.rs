@@ -4,8 +4,8 @@
 //! Refuses to know: where the settings were written. How bytes travel through TLS is in `connection`.
 
 pub(super) mod connection;
-mod pinned;
-mod unverified;
+mod fingerprint;
+mod unsigned;
 mod watch;
 
 use std::fmt;
@@ -22,9 +22,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-pub use pinned::Fingerprint;
-use pinned::Pinned;
-use unverified::Unverified;
+pub use fingerprint::Fingerprint;
+use unsigned::{Takes, Unsigned};
 use watch::Stamp;
 pub use watch::{End, Sight, Watch};
 
@@ -246,11 +245,14 @@ fn server_verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, Vec<Error>> {
     if let Some(fingerprint) = files.fingerprint {
-        return Ok(Arc::new(Pinned::new(fingerprint, provider.clone())));
+        return Ok(Arc::new(Unsigned::new(
+            Takes::Only(fingerprint),
+            provider.clone(),
+        )));
     }
     let roots = files.ca.as_deref().map(|ca| roots("ca", ca)).transpose()?;
     match (files.insecure_skip_verify, roots) {
-        (true, _) => Ok(Arc::new(Unverified::new(provider.clone()))),
+        (true, _) => Ok(Arc::new(Unsigned::new(Takes::Any, provider.clone()))),
         (false, None) => Err(vec![Error::Missing {
             key: "ca",
             reason: "a CA bundle is needed, or insecure_skip_verify = true (the system's roots are not used)",
