@@ -25,8 +25,13 @@ pub(super) async fn stop(client: &mut Client, uid: u64) -> Result<Database, Erro
     loop {
         let late = Instant::now() >= give_up_at;
         match look(client, uid, Patience::For(STOP_LIMIT)).await {
-            Ok(database) if is_stopped(&database) && is_over(client, action.as_deref()).await? => {
-                return Ok(database);
+            Ok(database) if is_stopped(&database) => {
+                match is_over(client, action.as_deref()).await {
+                    Ok(true) => return Ok(database),
+                    Ok(false) if late => return Err(unfinished(client, &database)),
+                    Err(error) if late || !error.is_lost() => return Err(error),
+                    Ok(false) | Err(_) => sleep(STOP_LOOK).await,
+                }
             }
             Ok(database) if late => return Err(unfinished(client, &database)),
             Err(error) if late || !error.is_lost() => return Err(error),
