@@ -1,4 +1,4 @@
-//! The console page in a real browser, against a running sidecar between real servers: a whole migration made by a person
+//! The console page in headless Chromium, against a running sidecar between real servers: a whole migration made by a person
 //! who clicks and types, and once more with a keyboard alone on a telephone's screen. `dev/setup tests` installs the
 //! browser.
 

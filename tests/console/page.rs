@@ -1,4 +1,4 @@
-//! The console in a real browser, as a person uses it.
+//! The console in headless Chromium, as a person uses it.
 
 use std::path::Path;
 use std::process::Command;
