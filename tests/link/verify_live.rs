@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,41 @@ use super::servers::*;
 use super::verify::{compared, quick, send};
 use super::world::{FORWARD, World, observed};
 
-/// How far the target is behind. Longer than the pause between two rounds, and than any batch takes.
-const LAG: Duration = Duration::from_millis(150);
+/// How far the target is behind while there is traffic, in rounds of it. Far more than pass between the two reads of a
+/// comparison, and no time: however slow the machine, what is written in each round differs.
+const LAG: u64 = 100;
+
+/// How far the traffic is; what the target gets is held back by it.
+#[derive(Default)]
+struct Traffic {
+    /// The round; none where nothing is held back.
+    round: Mutex<Option<u64>>,
+    moved: Condvar,
+}
+
+impl Traffic {
+    fn set(&self, round: Option<u64>) {
+        *self.round.lock().expect("no panic") = round;
+        self.moved.notify_all();
+    }
+
+    /// The round in which what arrives now is due.
+    fn due(&self) -> Option<u64> {
+        Some(self.round.lock().expect("no panic").as_ref()? + LAG)
+    }
+
+    fn wait(&self, due: u64) {
+        let round = self.round.lock().expect("no panic");
+        let early = |round: &mut Option<u64>| round.is_some_and(|round| round < due);
+        drop(self.moved.wait_while(round, early).expect("no panic"));
+    }
+}
 
 /// Passes connections on to `port`; what comes back is late by [`LAG`].
-fn late(port: u16) -> SocketAddr {
+fn late(port: u16, traffic: &Arc<Traffic>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = listener.local_addr().expect("has an address");
+    let traffic = Arc::clone(traffic);
     thread::spawn(move || {
         while let Ok((near, _)) = listener.accept() {
             let far = TcpStream::connect(("127.0.0.1", port)).expect("connects");
@@ -28,38 +56,44 @@ fn late(port: u16) -> SocketAddr {
                 near.try_clone().expect("clones"),
                 far.try_clone().expect("clones"),
             );
+            let traffic = Arc::clone(&traffic);
             thread::spawn(move || std::io::copy(&mut &near_too, &mut &far_too));
-            thread::spawn(move || pass_late(far, near));
+            thread::spawn(move || pass_late(far, near, &traffic));
         }
     });
     address
 }
 
-fn pass_late(mut from: TcpStream, mut to: TcpStream) {
-    let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
-    thread::spawn(move || {
-        // Nothing is ever sent here: its time-out is the clock.
-        let (_open, clock) = mpsc::channel::<()>();
-        for (due, bytes) in receiver {
-            let _ = clock.recv_timeout(due.saturating_duration_since(Instant::now()));
-            if to.write_all(&bytes).is_err() {
-                return;
+fn pass_late(mut from: TcpStream, mut to: TcpStream, traffic: &Traffic) {
+    let (sender, receiver) = mpsc::channel::<(Option<u64>, Vec<u8>)>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for (due, bytes) in receiver {
+                if let Some(due) = due {
+                    traffic.wait(due);
+                }
+                if to.write_all(&bytes).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if sender
+                .send((traffic.due(), buffer[..count].to_vec()))
+                .is_err()
+            {
+                break;
             }
         }
+        drop(sender);
     });
-    let mut buffer = vec![0; 64 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let late = (Instant::now() + LAG, buffer[..count].to_vec());
-        if sender.send(late).is_err() {
-            return;
-        }
-    }
 }
 
 /// A target that streams, late.
-async fn world_that_lags() -> World {
+async fn world_that_lags(traffic: &Arc<Traffic>) -> World {
     let (source, target) = (Redis::start(), Redis::start());
-    let address = late(source.port);
+    let address = late(source.port, traffic);
     let mut from = source.server(Side::Source);
     from.replication_address = Some(("127.0.0.1".to_owned(), address.port()));
     let link = Link::new(
@@ -79,7 +113,8 @@ async fn world_that_lags() -> World {
 
 #[tokio::test]
 async fn a_target_that_is_behind_does_not_differ_and_what_does_is_found() {
-    let mut world = world_that_lags().await;
+    let passed = Arc::new(Traffic::default());
+    let mut world = world_that_lags(&passed).await;
     let mut writer = world.source.client().await;
     let filling: Vec<String> = (0..3000)
         .flat_map(|at| {
@@ -106,8 +141,10 @@ async fn a_target_that_is_behind_does_not_differ_and_what_does_is_found() {
     let traffic = async {
         for round in 0_u64.. {
             if end.try_recv().is_ok() {
+                passed.set(None);
                 return;
             }
+            passed.set(Some(round));
             // Each key is written now and then, two of them all the time: a counter, and a list that is large.
             let batch: Vec<String> = (0..20)
                 .map(|at| match at % 5 {
