@@ -49,10 +49,11 @@ use world::World;
 
 /// Sessions in each state.
 const TEN: usize = 10;
-/// The write pause that the sidecar may report.
-const WRITE_PAUSE_MS_MAX: f64 = 50.0;
+/// The write pause that the sidecar may report: the design's bound where it is optimised, otherwise only that nothing is
+/// out of all proportion (`faults::pause` measures).
+const WRITE_PAUSE_MS_MAX: f64 = if cfg!(debug_assertions) { 250.0 } else { 50.0 };
 /// The longest time between two acknowledged writes of one client: the pause, and what a busy machine adds to it.
-const GAP_MAX: Duration = Duration::from_millis(250);
+const GAP_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 750 } else { 250 });
 
 /// How long the load is watched before a crossing, to compare with.
 const BEFORE: Duration = Duration::from_millis(500);

@@ -183,11 +183,8 @@ fn a_source_that_is_down_at_the_start_is_told_and_served_once_it_is_up() {
     let asked = Instant::now();
     let reply = Client::connect(sidecar.addr("app")).call(&["SET", "k", "v"]);
     assert!(reply.is_error("ERR handover: the source "), "{reply:?}");
-    // Twice the limit: this machine has other things to do.
-    assert!(
-        asked.elapsed() < 2 * Duration::from_millis(500),
-        "{asked:?}"
-    );
+    // Below what it would be without the setting, whatever else the machine has to do.
+    assert!(asked.elapsed() < Duration::from_millis(1900), "{asked:?}");
     let ready = sidecar.admin().get("/readyz");
     assert_eq!(ready.status, 503, "{}", ready.text);
     assert!(ready.text.contains("source"), "{}", ready.text);
