@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod render;
 mod view;
+mod watch;
 
 pub use exit::{Exit, Unable};
 

@@ -1,6 +1,6 @@
 //! The console page in headless Chromium, against a running sidecar between real servers: a whole migration made by a person
-//! who clicks and types, and once more with a keyboard alone on a telephone's screen. `dev/setup tests` installs the
-//! browser.
+//! who clicks and types, and once more with a keyboard alone on a telephone's screen. The same in a terminal (`terminal`).
+//! `dev/setup tests` installs the browser and the terminal.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
 
@@ -8,6 +8,10 @@ mod kit;
 
 #[path = "console/page.rs"]
 mod page;
+#[path = "console/terminal.rs"]
+mod terminal;
+#[path = "console/tmux.rs"]
+mod tmux;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -72,7 +72,7 @@ pub(super) enum SidecarCommand {
     Status {
         #[command(flatten)]
         sidecar: Sidecar,
-        /// Go on showing it.
+        /// Go on showing it: on a terminal with keys that act, elsewhere a line for each change.
         #[arg(long, conflicts_with = "json")]
         watch: bool,
     },

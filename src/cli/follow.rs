@@ -14,7 +14,7 @@ use super::view::{Status, view};
 
 /// Time between two looks; what a person takes for at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// Time between two pictures of `status --watch`.
+/// Time between two looks of `status --watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// For how long a sidecar that was there may be silent: a restart takes a few seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -96,8 +96,7 @@ pub(super) async fn verification(client: &Client, output: Output) -> Result<Valu
     result
 }
 
-/// Shows the status until the command is interrupted: the picture each second on a terminal, elsewhere one line for each
-/// change.
+/// Tells the status until the command is interrupted, one line for each change: where there is no terminal.
 pub(super) async fn watch(client: &Client, output: Output) -> CallError {
     let mut looks = Looks::new(client, WATCH_INTERVAL);
     let mut last_line = String::new();
@@ -106,9 +105,6 @@ pub(super) async fn watch(client: &Client, output: Output) -> CallError {
             Ok(looked) => looked,
             Err(error) => return error,
         };
-        if output.picture(&render::status(&status)) {
-            continue;
-        }
         let line = render::status_line(&status);
         if line != last_line {
             output.result(&document, || line.clone());

@@ -9,6 +9,7 @@ use super::follow::{self, Migrated};
 use super::output::Output;
 use super::render;
 use super::view::{Outcome, Preflight, Report, Status, Verify, view};
+use super::watch;
 
 /// Carries a command out.
 pub(super) fn carry_out(command: SidecarCommand, output: Output) -> Exit {
@@ -43,6 +44,9 @@ async fn call(client: &Client, command: SidecarCommand, output: Output) -> Resul
                 return Ok(Exit::Done);
             }
             Ok(migrated(follow::migration(client, output).await?, output))
+        }
+        SidecarCommand::Status { watch: true, .. } if watch::has_terminal() => {
+            watch::show(client, output).await
         }
         SidecarCommand::Status { watch: true, .. } => Err(follow::watch(client, output).await),
         SidecarCommand::Status { watch: false, .. } => {

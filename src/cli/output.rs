@@ -1,7 +1,7 @@
 //! What is printed. Standard output gets the result, once: prose, or one JSON document. Everything else goes to
 //! standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use serde_json::{Value, json};
 
@@ -49,19 +49,6 @@ impl Output {
     #[allow(clippy::unused_self)] // printing goes through whoever has the output, so that it is seen who prints
     pub(super) fn note(self, line: &str) {
         print(&mut std::io::stderr().lock(), line);
-    }
-
-    /// The present picture in place of the one before, where standard output is a terminal; false where it is not.
-    #[allow(clippy::unused_self)] // as above
-    pub(super) fn picture(self, text: &str) -> bool {
-        let mut terminal = std::io::stdout().lock();
-        if !terminal.is_terminal() {
-            return false;
-        }
-        // Cursor home, the picture with the rest of each line cleared, and what is below it: no flicker.
-        let lines = text.replace('\n', "\x1b[K\n");
-        print(&mut terminal, &format!("\x1b[H{lines}\x1b[J"));
-        true
     }
 }
 

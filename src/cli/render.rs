@@ -5,7 +5,7 @@ mod findings;
 
 use std::fmt::Write;
 
-pub(super) use comparison::{summary, verify_progress};
+pub(super) use comparison::{in_a_line as comparison_line, summary, verify_progress};
 pub(super) use findings::report;
 
 use super::view::{Outcome, Preflight, Status, reason_text};
@@ -75,7 +75,7 @@ pub(super) fn status(status: &Status) -> String {
         }
     }
     if let Some(verify) = &status.verify {
-        page.line("comparison", &comparison::in_a_line(verify));
+        page.line("comparison", &comparison_line(verify));
     }
     for alarm in &status.alarms {
         page.line("alarm", &reason_text(alarm));

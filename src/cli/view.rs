@@ -1,8 +1,14 @@
 //! The admin API's documents, as far as they are shown to people. Lenient: a sidecar of another version may say less
 //! or more.
 
+mod history;
+mod traffic;
+
 use serde::Deserialize;
 use serde_json::Value;
+
+pub(super) use history::{History, Sample};
+pub(super) use traffic::{RefusedClient, Traffic};
 
 /// `GET /v1/status`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -10,6 +16,8 @@ use serde_json::Value;
 pub(super) struct Status {
     /// Where the migration stands.
     pub(super) phase: String,
+    /// The step of the attempt that is under way.
+    pub(super) step: Option<String>,
     /// The side that owns writes.
     pub(super) active_side: String,
     /// Whether a cutover would be accepted now.
@@ -28,6 +36,23 @@ pub(super) struct Status {
     pub(super) alarms: Vec<Value>,
     /// The newest comparison of the sides.
     pub(super) verify: Option<Verify>,
+    /// What the source is called.
+    pub(super) source: Named,
+    /// What the target is called.
+    pub(super) target: Named,
+    /// What passes.
+    pub(super) traffic: Traffic,
+    /// Whose writes were refused.
+    pub(super) refused_clients: Vec<RefusedClient>,
+    /// The sidecars of the fleet; empty where this one is alone.
+    pub(super) members: Vec<Value>,
+}
+
+/// A side's name.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Named {
+    pub(super) name: String,
 }
 
 /// The replication.

@@ -63,7 +63,7 @@ fn found(summary: &Summary) -> String {
     )
 }
 
-pub(super) fn in_a_line(verify: &Verify) -> String {
+pub(in crate::cli) fn in_a_line(verify: &Verify) -> String {
     match (&verify.summary, &verify.error) {
         (Some(summary), _) => found(summary),
         (None, Some(error)) => format!("failed: {error}"),
