@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::kit::{Client, RedisOptions, RedisServer, Reply, Sidecar};
+use super::kit::{Client, Command, RedisOptions, RedisServer, Reply, Sidecar, commands};
 
 /// The password of the default user, where there is one.
 pub const PASSWORD: &str = "secret";
@@ -64,15 +64,6 @@ pub struct Clients {
     tracking: usize,
     /// Channels, patterns, shard channels, added up.
     subscriptions: [usize; 3],
-}
-
-/// A command of the server, as COMMAND describes it.
-#[derive(Debug, Clone)]
-pub struct Command {
-    /// `["CONFIG", "GET"]`
-    pub words: Vec<String>,
-    pub arity: i64,
-    pub flags: BTreeSet<String>,
 }
 
 impl World {
@@ -152,12 +143,9 @@ impl World {
             .collect()
     }
 
-    /// Every command of the server, by name: COMMAND gives them in an order of the server's mood.
+    /// Every command of the server.
     pub fn commands(&mut self) -> Vec<Command> {
-        let mut commands = Vec::new();
-        collect(&self.direct_control.call(&["COMMAND"]), &mut commands);
-        commands.sort_by(|one, other| one.words.cmp(&other.words));
-        commands
+        commands(&mut self.direct_control)
     }
 }
 
@@ -211,26 +199,6 @@ fn field<'a>(line: &'a str, name: &str) -> &'a str {
     line.split(' ')
         .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
         .unwrap_or_default()
-}
-
-fn collect(reply: &Reply, into: &mut Vec<Command>) {
-    let Reply::Array(rows) = reply else { return };
-    for row in rows {
-        let Reply::Array(fields) = row else { continue };
-        let flags = match &fields[2] {
-            Reply::Array(flags) => flags.iter().cloned().map(Reply::into_text).collect(),
-            _ => BTreeSet::new(),
-        };
-        let name = fields[0].clone().into_text().to_uppercase();
-        into.push(Command {
-            words: name.split('|').map(ToOwned::to_owned).collect(),
-            arity: fields[1].number(),
-            flags,
-        });
-        if let Some(subcommands) = fields.get(9) {
-            collect(subcommands, into);
-        }
-    }
 }
 
 fn keys_with_digests(control: &mut Client) -> BTreeSet<String> {

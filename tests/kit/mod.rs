@@ -19,6 +19,7 @@
 mod admin;
 mod authority;
 mod client;
+mod commands;
 mod external;
 mod hazard;
 mod log;
@@ -33,6 +34,7 @@ mod wait;
 pub use admin::{Admin, Answer};
 pub use authority::{Authority, Certificate, Validity};
 pub use client::{Client, encode};
+pub use commands::{Command, commands};
 pub use external::external;
 pub use hazard::{Deed, Hazard, Road};
 pub use newer::newer_servers;

@@ -277,6 +277,11 @@ impl Sidecar {
         self.expected.push(text.to_owned());
     }
 
+    /// As [`SidecarBuilder::any_warning`], for what is decided later.
+    pub fn any_warning(&mut self) {
+        self.any_warning = true;
+    }
+
     /// Everything it has written so far.
     pub fn log(&self) -> String {
         read_log(self.directory.path())

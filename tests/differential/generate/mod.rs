@@ -7,9 +7,10 @@ mod session;
 mod table;
 mod words;
 
+use super::kit::Command;
 use super::random::Random;
 use super::schedule::{Cut, Nature, Request, Schedule, Step, Then};
-use super::world::{Command, Guard, PASSWORD, Quirks, Setup};
+use super::world::{Guard, PASSWORD, Quirks, Setup};
 
 /// Connections of a schedule.
 const CONNECTIONS: usize = 6;

@@ -2,8 +2,8 @@
 //! stand in [`super::excluded`] with any arguments at all. And commands that there are not; and COMMAND itself.
 
 use super::{Generator, excluded};
+use crate::kit::Command;
 use crate::schedule::Request;
-use crate::world::Command;
 
 const INSPECT: &[&str] = &[
     "COMMAND COUNT",
