@@ -13,6 +13,7 @@ fn admit(bench: &mut Criterion) {
     let near = Routes {
         reads: ReadRoute::Target,
         writes: WriteRoute::Refuse,
+        ..Routes::default()
     };
     for (case, routes, intent) in [
         ("a read", Routes::default(), Intent::Read),

@@ -18,4 +18,4 @@ mod tests;
 
 pub use control::{Armed, Busy, Closed, Committing, Gate};
 pub use local::{Admission, Local, Membership, Obligation, Participant, Permit};
-pub use policy::{Decision, Intent, Policy, ReadRoute, Routes, Stage, WriteRoute};
+pub use policy::{Decision, Intent, Policy, ReadRoute, Routes, ScriptRoute, Stage, WriteRoute};

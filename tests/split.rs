@@ -7,9 +7,10 @@ mod kit;
 
 use std::time::Duration;
 
-use kit::{Client, LIMIT, Listener, RedisServer, Reply, Sidecar, eventually};
+use kit::{Client, LIMIT, Listener, RedisServer, Reply, Sidecar, encode, eventually};
 
-/// Two servers, and two listeners that read from the target: `split` writes to the source, `near` does not.
+/// Two servers, and listeners that read from the target: `split` writes to the source, `near` does not, and neither does
+/// `trusted`, whose clients may run scripts that only read.
 struct World {
     source: RedisServer,
     target: RedisServer,
@@ -20,11 +21,13 @@ impl World {
     fn with(lanes: &str) -> World {
         let (source, target) = (RedisServer::start(), RedisServer::start());
         let near = Listener::new().reads("target").writes("refuse");
+        let trusted = near.clone().set("read_only_scripts", "allow");
         let sidecar = Sidecar::new()
             .source(&source)
             .target(&target)
             .listener("split", Listener::new().reads("target"))
             .listener("near", near)
+            .listener("trusted", trusted)
             .set("proxy.lanes", lanes)
             .start();
         World {
@@ -114,9 +117,44 @@ fn scripts_go_to_the_active_side_unless_they_only_read() {
         ] {
             assert_eq!(app.call(request), Reply::bulk(side), "{request:?}");
         }
+        let mut trusted = world.session("trusted");
+        for request in [&["EVAL_RO", script, "0"][..], &["FCALL_RO", "look", "0"]] {
+            assert_eq!(trusted.call(request), Reply::bulk("target"), "{request:?}");
+        }
+        assert!(trusted.call(&["EVAL", script, "0"]).is_error("READONLY"));
+    });
+}
+
+#[test]
+fn scripts_are_refused_with_the_writes_since_nobody_knows_what_else_they_do() {
+    in_both_modes(|world| {
+        let mut control = world.target.client();
+        control.call(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
+        let reset = "return redis.call('SLOWLOG', 'RESET')";
+        let hash = control.call(&["SCRIPT", "LOAD", reset]).into_text();
         let mut near = world.session("near");
-        assert_eq!(near.call(&["EVAL_RO", script, "0"]), Reply::bulk("target"));
-        assert!(near.call(&["EVAL", script, "0"]).is_error("READONLY"));
+        for request in [
+            &["EVAL_RO", reset, "0"][..],
+            &["EVALSHA_RO", &hash, "0"],
+            &["FCALL_RO", "anything", "0"],
+        ] {
+            assert!(near.call(request).is_error("READONLY"), "{request:?}");
+            for begins in [&["MULTI"][..], &["WATCH", "k"]] {
+                assert_eq!(near.call(begins), Reply::ok());
+                assert!(near.call(request).is_error("READONLY"), "{request:?}");
+                near.call(&["RESET"]);
+            }
+            let frames: Vec<u8> = [&["MULTI"][..], request, &["EXEC"]]
+                .iter()
+                .flat_map(|words| encode(words))
+                .collect();
+            near.send_raw(&frames);
+            assert_eq!(near.read_reply(), Reply::ok());
+            assert!(near.read_reply().is_error("READONLY"), "{request:?}");
+            assert!(near.read_reply().is_error("EXECABORT"), "{request:?}");
+        }
+        let stats = world.target.info("commandstats", "cmdstat_slowlog|reset");
+        assert_eq!(stats, None, "a script has reset the slow log");
     });
 }
 

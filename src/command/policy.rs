@@ -77,6 +77,9 @@ pub(super) const ADMIN: &[&str] = &[
 pub(super) const MAY_REPLICATE: &[&str] =
     &["EVAL", "EVALSHA", "FCALL", "PFCOUNT", "PUBLISH", "SPUBLISH"];
 
+/// Run a script that servers keep from writing, and from nothing else.
+pub(super) const SCRIPT: &[&str] = &["EVALSHA_RO", "EVAL_RO", "FCALL_RO"];
+
 /// Keep a session waiting.
 #[rustfmt::skip] // one family a line, to be read at a glance
 const BLOCK: &[&str] = &[
@@ -156,6 +159,7 @@ pub(super) fn class(name: &str, flags: Flags) -> Class {
         (Class::Subscribe, SUBSCRIBE),
         (Class::Admin, ADMIN),
         (Class::Write, MAY_REPLICATE),
+        (Class::Script, SCRIPT),
     ];
     match listed.iter().find(|(_, names)| names.contains(&name)) {
         Some((class, _)) => *class,

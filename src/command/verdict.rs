@@ -18,6 +18,9 @@ impl CommandId {
 pub enum Class {
     /// Reads data.
     Read,
+    /// Reads data by a script that somebody else wrote. Its server keeps it from writing; not from the rest of what a
+    /// script can do: reset statistics, or never end.
+    Script,
     /// Changes data, or may: scripts, PUBLISH, and everything that nobody knows.
     Write,
     /// Changes or harms the server.
@@ -32,8 +35,9 @@ pub enum Class {
 
 impl Class {
     /// All of them, for counters that are indexed by class.
-    pub const ALL: [Class; 6] = [
+    pub const ALL: [Class; 7] = [
         Class::Read,
+        Class::Script,
         Class::Write,
         Class::Admin,
         Class::Session,
@@ -41,18 +45,21 @@ impl Class {
         Class::Inspect,
     ];
 
-    /// Whether a command of this class may change data or the server.
+    /// Whether a command of this class may change data or the server, by its server's word.
     pub const fn may_write(self) -> bool {
         match self {
             Class::Write | Class::Admin => true,
-            Class::Read | Class::Session | Class::Subscribe | Class::Inspect => false,
+            Class::Read | Class::Script | Class::Session | Class::Subscribe | Class::Inspect => {
+                false
+            }
         }
     }
 
     /// The name as it appears in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Class::Read => "read",
+            // For who counts, scripts that only read are reads.
+            Class::Read | Class::Script => "read",
             Class::Write => "write",
             Class::Admin => "admin",
             Class::Session => "session",

@@ -3,7 +3,7 @@
 use super::bind::{self, SocketMode};
 use super::section::Section;
 use super::tls;
-use crate::gate::{ReadRoute, Routes, WriteRoute};
+use crate::gate::{ReadRoute, Routes, ScriptRoute, WriteRoute};
 use crate::session::{Auth, CredentialMapping, ListenerSettings};
 use crate::terms::{Identity, ListenerId, Secret};
 
@@ -71,6 +71,15 @@ fn read_one(section: &mut Section<'_>, id: ListenerId) -> Option<ListenerSetting
                 &[
                     ("active", WriteRoute::Active),
                     ("refuse", WriteRoute::Refuse),
+                ],
+            )
+            .unwrap_or_default(),
+        scripts: section
+            .choice(
+                "read_only_scripts",
+                &[
+                    ("refuse", ScriptRoute::Refuse),
+                    ("allow", ScriptRoute::Allow),
                 ],
             )
             .unwrap_or_default(),

@@ -70,6 +70,16 @@ pub enum WriteRoute {
     Refuse,
 }
 
+/// What scripts that a server keeps from writing count as where writes are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ScriptRoute {
+    /// Writes: what else a script does to its server cannot be known from outside.
+    #[default]
+    Refuse,
+    /// Reads: whoever configured it trusts the clients so far.
+    Allow,
+}
+
 /// The whole routing model of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Routes {
@@ -77,6 +87,19 @@ pub struct Routes {
     pub reads: ReadRoute,
     /// Commands that may write.
     pub writes: WriteRoute,
+    /// Scripts that only read.
+    pub scripts: ScriptRoute,
+}
+
+impl Routes {
+    /// Whether scripts that only read are treated as if they might write.
+    #[must_use]
+    pub const fn scripts_may_write(self) -> bool {
+        matches!(
+            (self.writes, self.scripts),
+            (WriteRoute::Refuse, ScriptRoute::Refuse)
+        )
+    }
 }
 
 /// What a request means to do, as far as admission is concerned.
@@ -157,10 +180,12 @@ mod tests {
                     let near = Routes {
                         reads: ReadRoute::Target,
                         writes,
+                        ..Routes::default()
                     };
                     let same = Routes {
                         reads: ReadRoute::Active,
                         writes,
+                        ..Routes::default()
                     };
                     let policy = policy(active, stage);
                     assert_eq!(
@@ -193,6 +218,7 @@ mod tests {
         let routes = Routes {
             reads: ReadRoute::Target,
             writes: WriteRoute::Refuse,
+            ..Routes::default()
         };
         for intent in [Intent::Write, Intent::WaitAndWrite] {
             for stage in STAGES {
@@ -213,10 +239,28 @@ mod tests {
     }
 
     #[test]
+    fn scripts_that_only_read_may_write_where_writes_are_refused_unless_they_are_allowed() {
+        for (writes, scripts, may_write) in [
+            (WriteRoute::Refuse, ScriptRoute::Refuse, true),
+            (WriteRoute::Refuse, ScriptRoute::Allow, false),
+            (WriteRoute::Active, ScriptRoute::Refuse, false),
+            (WriteRoute::Active, ScriptRoute::Allow, false),
+        ] {
+            let routes = Routes {
+                writes,
+                scripts,
+                ..Routes::default()
+            };
+            assert_eq!(routes.scripts_may_write(), may_write, "{routes:?}");
+        }
+    }
+
+    #[test]
     fn a_wait_without_a_write_is_held_but_not_refused() {
         let routes = Routes {
             reads: ReadRoute::Target,
             writes: WriteRoute::Refuse,
+            ..Routes::default()
         };
         assert_eq!(
             policy(Side::Source, Stage::Open).decide(routes, Intent::Wait),

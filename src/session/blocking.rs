@@ -61,7 +61,7 @@ impl Session {
             self.client.signal_when_answered();
             return Ok(Step::Parked(Park::Order));
         }
-        let intent = if asked.verdict.class.may_write() {
+        let intent = if self.may_write(asked.verdict.class) {
             Intent::WaitAndWrite
         } else {
             Intent::Wait

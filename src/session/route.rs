@@ -293,7 +293,7 @@ impl Session {
 
     /// A command that leaves something on the connection: the session keeps it from now on.
     fn pin(&mut self, asked: Asked<'_>) -> Result<Step, End> {
-        let intent = if asked.verdict.class.may_write() {
+        let intent = if self.may_write(asked.verdict.class) {
             Intent::Write
         } else {
             Intent::Stay
@@ -351,10 +351,24 @@ impl Session {
 
     /// What the request means to do, with what the session is in the middle of considered.
     pub(super) fn intent_of(&self, verdict: Verdict<'_>) -> Intent {
-        match intent(verdict.class) {
+        match self.intent(verdict.class) {
             Intent::Read if self.watch != Watch::Off => Intent::Stay,
             intent => intent,
         }
+    }
+
+    /// What a class of commands means to do.
+    pub(super) fn intent(&self, class: Class) -> Intent {
+        if self.may_write(class) {
+            Intent::Write
+        } else {
+            Intent::Read
+        }
+    }
+
+    /// Whether a command of this class may write, as far as this listener is concerned.
+    pub(super) fn may_write(&self, class: Class) -> bool {
+        class.may_write() || class == Class::Script && self.listener.routes.scripts_may_write()
     }
 
     pub(super) fn count(&self, side: Side, class: Class) {
@@ -369,18 +383,9 @@ const HANDED_OVER_BYTES: usize = 64 << 10;
 /// What a write through a listener with `writes = "refuse"` is told.
 pub(super) const READONLY: &[u8] =
     b"-READONLY handover: this endpoint takes no writes until the migration's cutover has committed\r\n";
-/// What a class of commands means to do.
-pub(super) fn intent(class: Class) -> Intent {
-    if class.may_write() {
-        Intent::Write
-    } else {
-        Intent::Read
-    }
-}
-
 fn label(class: Class) -> ClassLabel {
     match class {
-        Class::Read => ClassLabel::Read,
+        Class::Read | Class::Script => ClassLabel::Read,
         Class::Write => ClassLabel::Write,
         Class::Admin => ClassLabel::Admin,
         Class::Session => ClassLabel::Session,

@@ -11,7 +11,7 @@ use super::mute::Replies;
 use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
 use super::reply::Client;
-use super::route::{Asked, Place, Step, intent};
+use super::route::{Asked, Place, Step};
 use super::ticket::{Handling, Ticket};
 use crate::command::{Effect, Table, Verdict};
 use crate::gate::{Admission, Permit};
@@ -161,7 +161,7 @@ impl Session {
         let Admission::Forward(side, permit) = self
             .worker
             .gate
-            .admit(self.listener.routes, intent(verdict.class))
+            .admit(self.listener.routes, self.intent(verdict.class))
         else {
             return Ok(false);
         };

@@ -11,7 +11,7 @@ use super::mute::Replies;
 use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
 use super::reply::Client;
-use super::route::{Asked, READONLY, Step, intent};
+use super::route::{Asked, READONLY, Step};
 use super::ticket::{Handling, Purpose, Ticket};
 use crate::command::{Attention, Effect};
 use crate::gate::{Admission, Intent};
@@ -165,7 +165,7 @@ impl Session {
                 Effect::Exec | Effect::Discard => return (request.len() == 1).then_some(rest),
                 // A command that blocks does not, inside a transaction; but the server may refuse the MULTI.
                 Effect::None | Effect::Script | Effect::ScriptBySha => {
-                    rest.writes |= verdict.class.may_write();
+                    rest.writes |= self.may_write(verdict.class);
                     rest.scripts |= verdict.effect == Effect::Script;
                 }
                 _ => return None,
@@ -193,7 +193,7 @@ impl Session {
         let (active, permit) = match self
             .worker
             .gate
-            .admit(self.listener.routes, intent(asked.verdict.class))
+            .admit(self.listener.routes, self.intent(asked.verdict.class))
         {
             // A read in a transaction goes where the transaction is, whatever the listener's route of reads.
             Admission::Forward(_, permit) => (self.worker.gate.policy().active, permit),

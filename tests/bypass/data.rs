@@ -133,6 +133,8 @@ fn script(random: &mut Random) -> Vec<u8> {
             "redis.call('SELECT', 3) return redis.call('SET', 'str:0', 'x')",
             "return redis.pcall('FLUSHALL')",
             "return redis.call('PUBLISH', 'ch', 'x')",
+            "return redis.call('SLOWLOG', 'RESET')",
+            "return redis.call('MEMORY', 'PURGE')",
             "return redis.call('CONFIG', 'SET', 'hz', '50')",
             "redis.replicate_commands() redis.set_repl(redis.REPL_ALL) return redis.call('INCR', 'int:0')",
             "#!lua flags=allow-stale\nreturn redis.call('LPUSH', 'lst:0', 'x')",

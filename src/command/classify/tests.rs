@@ -26,7 +26,7 @@ fn reads_and_writes_are_told_apart() {
     check("PFCOUNT k", Class::Write, Effect::None);
     check("PUBLISH c m", Class::Write, Effect::None);
     check("FCALL f 0", Class::Write, Effect::None);
-    check("FCALL_RO f 0", Class::Read, Effect::None);
+    check("FCALL_RO f 0", Class::Script, Effect::None);
     check("JSON.GET k", Class::Read, Effect::None);
     check("JSON.SET k $ 1", Class::Write, Effect::None);
     check("KEYS *", Class::Read, Effect::None);
@@ -100,7 +100,8 @@ fn effects_on_the_session_are_known() {
     check("SCRIPT LOAD x", Class::Admin, Effect::Script);
     check("SCRIPT KILL", Class::Admin, Effect::PinOnce);
     check("EVAL x 0", Class::Write, Effect::Script);
-    check("EVAL_RO x 0", Class::Read, Effect::Script);
+    check("EVAL_RO x 0", Class::Script, Effect::Script);
+    check("EVALSHA_RO x 0", Class::Script, Effect::ScriptBySha);
     check("EVALSHA x 0", Class::Write, Effect::ScriptBySha);
     check(
         "SSUBSCRIBE a",

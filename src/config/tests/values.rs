@@ -6,7 +6,7 @@ use super::*;
 use crate::admin::Tokens;
 use crate::config::{Lanes, LogFormat};
 use crate::cutover::{Bounds, Marker};
-use crate::gate::{ReadRoute, Routes, WriteRoute};
+use crate::gate::{ReadRoute, Routes, ScriptRoute, WriteRoute};
 use crate::link;
 use crate::net::{Bind, Endpoint, Owner};
 use crate::session::{Auth, Limits};
@@ -45,7 +45,7 @@ fn what_is_not_said_has_its_default() {
 fn every_setting_of_a_listener_is_read() {
     let settings = accepted(&with(
         "[[listener]]",
-        "name = \"near\"\nreads = \"target\"\nwrites = \"refuse\"\nauth = \"proxy\"",
+        "name = \"near\"\nreads = \"target\"\nwrites = \"refuse\"\nread_only_scripts = \"allow\"\nauth = \"proxy\"",
     ));
     let listener = &settings.listeners[0];
     assert_eq!(listener.name, "near");
@@ -53,7 +53,8 @@ fn every_setting_of_a_listener_is_read() {
         listener.routes,
         Routes {
             reads: ReadRoute::Target,
-            writes: WriteRoute::Refuse
+            writes: WriteRoute::Refuse,
+            scripts: ScriptRoute::Allow,
         }
     );
     assert_eq!(listener.auth, Auth::Proxy);
