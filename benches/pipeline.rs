@@ -57,6 +57,10 @@ impl Sink for Counter {
 
     fn frame(&self, _connection: u64, _kind: Kind, _frame: BytesMut) {}
 
+    fn whole_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+
     fn takes_pieces(&self, _kind: Kind) -> bool {
         false
     }

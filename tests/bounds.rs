@@ -1,5 +1,6 @@
-//! Sessions that ask for more without end, or never take what they asked for: each meets a limit of the configuration
-//! before it meets the machine's memory, and the sessions beside it go on. `limits` has what everybody meets.
+//! Sessions that ask for more without end, or never take what they asked for, and databases that lie: each meets a limit of
+//! the configuration before it meets the machine's memory, and the sessions beside it go on. `limits` has what everybody
+//! meets.
 //!
 //! Memory is asserted as an absolute bound: what a sidecar holds before the deed, what the limits allow each of the
 //! sessions in question, and slack for an allocator that does not give everything back at once.
@@ -11,6 +12,8 @@
 #[path = "bounds/bystander.rs"]
 mod bystander;
 mod kit;
+#[path = "bounds/lying.rs"]
+mod lying;
 #[path = "bounds/memory.rs"]
 mod memory;
 #[path = "bounds/never_reads.rs"]

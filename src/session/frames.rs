@@ -18,7 +18,7 @@ use crate::gate::Intent;
 use crate::metrics::Gauge;
 use crate::resp::encode::{self, Protocol};
 use crate::resp::reply::Kind;
-use crate::upstream::Pipeline;
+use crate::upstream::{Loss, Pipeline};
 
 /// What a session with messages keeps.
 #[derive(Default)]
@@ -267,6 +267,10 @@ impl Session {
             }
             return Ok(());
         }
+        let most = self.client.waiting_bytes_most();
+        if self.frames.partial.len() + bytes.len() > most {
+            return Err(End::Lost(Loss::TooLarge(most)));
+        }
         self.frames.partial.extend_from_slice(bytes);
         if ends {
             let frame = std::mem::take(&mut self.frames.partial);
@@ -362,7 +366,7 @@ impl Session {
             // An error in the place of confirmations: one reply for the whole request.
             Some(Expected::Confirmations { number, .. }) => self.client.answer(number, frame),
             None => {
-                return Err(End::Lost(crate::upstream::Loss::Protocol(
+                return Err(End::Lost(Loss::Protocol(
                     "a frame that nobody asked for".to_owned(),
                 )));
             }

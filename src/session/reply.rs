@@ -356,9 +356,15 @@ impl Client {
         }
     }
 
+    /// Bytes beyond which nothing is kept for the client, however they came to be: more than it is to have waiting, since
+    /// what was asked for comes.
+    pub(super) fn waiting_bytes_most(&self) -> usize {
+        self.waiting_bytes_max.saturating_mul(OVERFULL)
+    }
+
     /// Gives the client up where it lets replies pile up beyond all measure: it is dead, or means no good.
     fn judge(&self) {
-        if self.waiting_bytes() <= self.waiting_bytes_max.saturating_mul(OVERFULL) {
+        if self.waiting_bytes() <= self.waiting_bytes_most() {
             return;
         }
         tracing::warn!(

@@ -386,8 +386,8 @@ impl<S: Sink> Pipeline<S> {
                 self.metrics
                     .upstream_error(self.side, UpstreamError::Closed);
             }
-            Loss::Protocol(text) => {
-                tracing::warn!(side = %self.side, reason = text, "a connection was given up");
+            Loss::Protocol(_) | Loss::TooLarge(_) => {
+                tracing::warn!(side = %self.side, reason = %loss, "a connection was given up");
                 self.metrics
                     .upstream_error(self.side, UpstreamError::Protocol);
             }

@@ -67,23 +67,23 @@ impl Reader {
         Ok((used, completed))
     }
 
-    /// Collects one whole frame: (bytes used, the frame once it is complete).
+    /// Collects one whole frame of at most `most` bytes: (bytes used, the frame once it is complete).
     pub(super) fn collect(
         &mut self,
         bytes: &[u8],
+        most: usize,
     ) -> Result<(usize, Option<(Kind, BytesMut)>), Loss> {
-        match self.scan(bytes)? {
-            Progress::Frame { length, kind } => {
-                self.partial.extend_from_slice(&bytes[..length]);
-                self.in_frame = false;
-                Ok((length, Some((kind, std::mem::take(&mut self.partial)))))
-            }
-            Progress::Partial => {
-                self.partial.extend_from_slice(bytes);
-                self.in_frame = true;
-                Ok((bytes.len(), None))
-            }
+        let (length, ended) = match self.scan(bytes)? {
+            Progress::Frame { length, kind } => (length, Some(kind)),
+            Progress::Partial => (bytes.len(), None),
+        };
+        if self.partial.len() + length > most {
+            return Err(Loss::TooLarge(most));
         }
+        self.partial.extend_from_slice(&bytes[..length]);
+        self.in_frame = ended.is_none();
+        let whole = ended.map(|kind| (kind, std::mem::take(&mut self.partial)));
+        Ok((length, whole))
     }
 
     /// The beginning of a large frame that has been collected, and its kind: what follows comes from [`Reader::pass`].
@@ -118,5 +118,35 @@ impl Reader {
         self.scanner
             .scan(bytes)
             .map_err(|error| Loss::Protocol(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_collected_up_to_its_bound_and_not_beyond() {
+        let collect = |pieces: &[&[u8]], most| {
+            let mut reader = Reader::default();
+            let mut last = Ok((0, None));
+            for piece in pieces {
+                last = reader.collect(piece, most);
+            }
+            last
+        };
+        let whole = Ok((6, Some((Kind::Bulk, BytesMut::from("$3\r\nabc\r\n")))));
+        assert_eq!(collect(&[b"$3\r", b"\nabc\r\n"], 9), whole);
+        assert_eq!(
+            collect(&[b"$3\r", b"\nabc\r\n+OK\r\n"], 9),
+            whole,
+            "what follows it does not count"
+        );
+        assert_eq!(collect(&[b"$3\r", b"\nabc\r\n"], 8), Err(Loss::TooLarge(8)));
+        assert_eq!(
+            collect(&[b">1\r\n$999999999\r\n", b"xxxx"], 17),
+            Err(Loss::TooLarge(17)),
+            "not only once it is whole"
+        );
     }
 }

@@ -34,6 +34,10 @@ pub trait Sink: 'static {
     /// Whether a large frame of this kind may be handed on in pieces.
     fn takes_pieces(&self, kind: Kind) -> bool;
 
+    /// Bytes that a reply which is wanted whole, or a message, may have. A connection that brings more is given up: a
+    /// database that never comes to an end must not be collected.
+    fn whole_bytes_max(&self) -> usize;
+
     /// `bytes` go on with a large frame on a connection in [`Mode::Frames`]; the last of its pieces where it `ends`.
     fn frame_piece(&self, connection: u64, bytes: &[u8], ends: bool);
 
@@ -76,6 +80,11 @@ pub enum Loss {
     /// What came was not a reply, or one that nobody had asked for.
     #[error("protocol error: {0}")]
     Protocol(String),
+    /// What came has to be looked at as a whole, and has more bytes than that may have.
+    #[error(
+        "a message or reply of more than {0} bytes that must be kept whole; limit session_reply_bytes"
+    )]
+    TooLarge(usize),
     /// Closed from this side, with nothing outstanding that anybody waited for.
     #[error("closed")]
     Retired,

@@ -99,6 +99,14 @@ impl Client {
         raw
     }
 
+    /// So many bytes, whatever they are.
+    pub fn read_bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        let read = self.reader.read_exact(&mut bytes);
+        read.unwrap_or_else(|error| panic!("not {count} bytes: {error}"));
+        bytes
+    }
+
     /// Whether a reply comes within `limit`; it is left unread. To show that something waits, keep `limit` short.
     pub fn has_reply_within(&mut self, limit: Duration) -> bool {
         if !self.reader.buffer().is_empty() {

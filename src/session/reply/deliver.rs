@@ -78,6 +78,10 @@ impl Sink for Client {
         });
     }
 
+    fn whole_bytes_max(&self) -> usize {
+        self.waiting_bytes_most()
+    }
+
     fn takes_pieces(&self, kind: Kind) -> bool {
         match kind {
             // Messages go out whole; so do the lines of MONITOR.

@@ -41,7 +41,7 @@ impl<S: Sink> Pipeline<S> {
         let wants_whole = reader.is_collecting()
             || reader.is_between_frames() && S::wants_whole(&oldest.ticket, bytes);
         let used = if wants_whole {
-            let (used, whole) = reader.collect(bytes)?;
+            let (used, whole) = reader.collect(bytes, oldest.sink.whole_bytes_max())?;
             if let Some((kind, reply)) = whole {
                 oldest.sink.whole(&mut oldest.ticket, kind, reply);
                 oldest.count -= 1;
@@ -91,8 +91,12 @@ impl<S: Sink> Pipeline<S> {
     /// A push that the connection's session did not ask for by itself: another one redirects its invalidations here.
     /// On a shared connection nobody can have meant it.
     fn push(&self, reader: &mut Reader, bytes: &[u8]) -> Result<usize, Loss> {
-        let (used, whole) = reader.collect(bytes)?;
-        if let (Some((kind, frame)), Some(owner)) = (whole, &*self.owner.borrow()) {
+        let owner = self.owner.borrow();
+        let most = owner
+            .as_ref()
+            .map_or(UNOWNED_PUSH_BYTES_MAX, |owner| owner.whole_bytes_max());
+        let (used, whole) = reader.collect(bytes, most)?;
+        if let (Some((kind, frame)), Some(owner)) = (whole, &*owner) {
             owner.frame(self.number, kind, frame);
         }
         Ok(used)
@@ -104,7 +108,7 @@ impl<S: Sink> Pipeline<S> {
             owner.frame_piece(self.number, &bytes[..used], ends);
             return Ok(used);
         }
-        let (used, whole) = reader.collect(bytes)?;
+        let (used, whole) = reader.collect(bytes, owner.whole_bytes_max())?;
         if let Some((kind, frame)) = whole {
             owner.frame(self.number, kind, frame);
         } else if let Some(begins) = reader.begin_pieces(|kind| owner.takes_pieces(kind)) {
@@ -113,3 +117,6 @@ impl<S: Sink> Pipeline<S> {
         Ok(used)
     }
 }
+
+/// A push on a shared connection is thrown away. Servers send small ones at most: a notice of maintenance, an invalidation.
+const UNOWNED_PUSH_BYTES_MAX: usize = 1 << 20;
