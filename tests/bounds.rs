@@ -237,6 +237,28 @@ fn more_clients_than_there_may_be_cost_nothing_and_the_others_go_on() {
 }
 
 #[test]
+fn who_closes_one_half_only_is_answered_and_let_go() {
+    const CLIENTS: usize = 500;
+    let world = World::new(|builder| builder);
+    let memory = Memory::of(&world.sidecar);
+    let mut half_open: Vec<Client> = (0..CLIENTS).map(|_| world.app()).collect();
+    assert_eq!(world.app().call(&["GET", "k"]), Reply::Null);
+    beside_a_bystander(&world.sidecar, || {
+        for client in &mut half_open {
+            client.send(&["GET", "k"]);
+            client.send_raw(b"*2\r\n$3\r\nGET\r\n$1\r\n");
+            client.close_sending();
+        }
+        for client in &mut half_open {
+            assert_eq!(client.read_to_close(), b"$-1\r\n");
+        }
+    });
+    let admin = world.sidecar.admin();
+    admin.wait_for("the clients' end", |status| status["sessions"]["open"] == 0);
+    memory.claim_peak("500 half-open connections", CLIENTS as u64 * 40 * KIB);
+}
+
+#[test]
 fn requests_for_a_server_that_does_not_read_wait_up_to_the_limits() {
     const CLIENTS: u64 = 3;
     const REQUESTS: u64 = 16;

@@ -31,12 +31,19 @@ impl Session {
             sides,
             guest,
             read_at,
+            blocked,
             ..
         } = *self;
         guest.depart();
         let with_the_process = matches!(end, End::Process);
         match end {
-            End::Client => tracing::debug!(listener = %listener.name, "a client left"),
+            End::Client => {
+                tracing::debug!(listener = %listener.name, "a client left");
+                // It sends no more, and may still read. What a blocked command waits for is for somebody else.
+                if blocked.is_none() {
+                    client.answered().await;
+                }
+            }
             End::Protocol(reply) => {
                 worker.metrics.client_error(ClientError::Protocol);
                 client.answer(client.number(1), &reply);

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,6 +10,20 @@ use bytes::BytesMut;
 use super::Client;
 
 impl Client {
+    /// Waits until every request that was sent on has its reply, or for a moment.
+    pub(in crate::session) async fn answered(&self) {
+        let answered = poll_fn(|cx| {
+            if self.unanswered() == 0 || self.gone.get() {
+                return Poll::Ready(());
+            }
+            *self.task.borrow_mut() = Some(cx.waker().clone());
+            self.signal_when_answered();
+            Poll::Pending
+        });
+        // Who closed both directions does not want them, and a server that stands still must not keep a place taken.
+        let _ = tokio::time::timeout(FAREWELL_LIMIT, answered).await;
+    }
+
     /// Closes the socket once what is unsent has left, or after a moment: a client that does not read is not waited
     /// for.
     pub(in crate::session) async fn finish(&self) {
@@ -58,7 +73,7 @@ impl Client {
     }
 }
 
-/// How long a client may take for its last replies, and to close.
+/// How long a client may take for its last replies, and to close; and a server, for the replies to one that has left.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
 /// Read at a time of what nobody will look at.
 const THROWN_AWAY_BYTES: usize = 16 << 10;
