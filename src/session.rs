@@ -103,7 +103,8 @@ pub struct Limits {
     pub held_bytes: usize,
     /// Requests outstanding on one lane.
     pub lane_requests: usize,
-    /// Open sessions of one listener; a further one is told `max number of clients reached`.
+    /// Open sessions of one listener, unfinished TLS handshakes among them; a further one is told `max number of clients
+    /// reached`, or over TLS, closed.
     pub sessions: usize,
     /// Bytes queued between MULTI and EXEC that are remembered for a move to the other side.
     pub transaction_bytes: usize,

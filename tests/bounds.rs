@@ -21,11 +21,14 @@ mod never_reads;
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bystander::beside_a_bystander;
-use kit::{Client, RedisOptions, RedisServer, Reply, Sidecar, SidecarBuilder};
+use kit::{
+    Client, LIMIT, RedisOptions, RedisServer, Reply, Sidecar, SidecarBuilder, eventually, let_pass,
+};
 use memory::{KIB, MIB, Memory};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 /// No more is written to a socket that has taken nothing for so long.
 const STUCK: Duration = Duration::from_millis(500);
@@ -256,6 +259,38 @@ fn who_closes_one_half_only_is_answered_and_let_go() {
     let admin = world.sidecar.admin();
     admin.wait_for("the clients' end", |status| status["sessions"]["open"] == 0);
     memory.claim_peak("500 half-open connections", CLIENTS as u64 * 40 * KIB);
+}
+
+#[test]
+fn without_a_descriptor_left_nobody_new_is_taken_in_and_who_is_there_goes_on() {
+    const REPEATED_EVERY: Duration = Duration::from_secs(10);
+    let refused = "a client could not be taken in";
+    let world = World::new(|builder| builder.expect_warning(refused));
+    let pid = Pid::from_raw(world.sidecar.id().try_into().unwrap());
+    let limit = getrlimit(Resource::Nofile);
+    let descriptors = |current| {
+        let limit = Rlimit { current, ..limit };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
+    };
+    let begun = Instant::now();
+    let waiting = beside_a_bystander(&world.sidecar, || {
+        let served = world.app().call(&["SET", "k", "v"]);
+        assert_eq!(served, Reply::ok());
+        // Fewer than are open, and so none for a new one.
+        descriptors(Some(8));
+        let waiting: Vec<Client> = (0..20).map(|_| world.app()).collect();
+        assert!(eventually(LIMIT, || world.sidecar.log().contains(refused)));
+        // It is tried twenty times a second.
+        let_pass(Duration::from_secs(1));
+        waiting
+    });
+    let told = world.sidecar.log().matches(refused).count() as u64;
+    let most = 1 + begun.elapsed().as_secs() / REPEATED_EVERY.as_secs();
+    assert!(told <= most, "told {told} times in {:?}", begun.elapsed());
+    descriptors(limit.current);
+    for mut client in waiting {
+        assert_eq!(client.call(&["GET", "k"]), Reply::bulk("v"));
+    }
 }
 
 #[test]

@@ -10,8 +10,13 @@ mod clients;
 #[path = "tls/world.rs"]
 mod world;
 
-use kit::{Authority, Certificate, LIMIT, Sidecar, Validity, eventually};
+use std::time::{Duration, Instant};
+
+use kit::{Authority, Certificate, Client, LIMIT, Sidecar, Validity, eventually};
 use world::{Database, command_line, listener};
+
+/// Counts who found no place.
+const REFUSED: &str = "handover_client_errors_total{reason=\"too_many_clients\"}";
 
 /// Every connection is encrypted and shows a certificate: applications to the sidecar, the sidecar to both databases, the
 /// databases to each other, before and after the cutover.
@@ -124,6 +129,50 @@ fn a_side_that_cannot_be_trusted_or_does_not_trust_is_told_with_the_reason() {
     told(&source, "alert", &shows_foreign);
     let expired = authority.certificate_for("old", &["127.0.0.1"], Validity::Expired);
     told(&Database::start_with(&authority, &expired), "xpired", &[]);
+}
+
+#[test]
+fn handshakes_that_never_end_take_places_until_their_time_is_over() {
+    const PLACES: usize = 20;
+    let authority = Authority::new("company");
+    let own = authority.certificate("sidecar");
+    let (source, target) = (Database::start(&authority), Database::start(&authority));
+    let sidecar = Sidecar::new()
+        .listener("app", listener(&own, None))
+        .set("proxy.limits.sessions", i64::try_from(PLACES).unwrap())
+        .pipe(|sidecar| source.as_side(sidecar, "source", &own))
+        .pipe(|sidecar| target.as_side(sidecar, "target", &own))
+        .start();
+    let address = sidecar.addr("app");
+    let connect = || Client::connect(address);
+    // Some say nothing, some half a greeting.
+    let begun = Instant::now();
+    let mut shaking: Vec<Client> = (0..PLACES).map(|_| connect()).collect();
+    for client in shaking.iter_mut().step_by(2) {
+        client.send_raw(b"\x16\x03\x01\x02\x00\x01");
+    }
+    let refused = |sidecar: &Sidecar| {
+        let metrics = sidecar.admin().get("/metrics").text;
+        let counted = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(REFUSED)?.trim().parse::<f64>().ok());
+        counted.unwrap_or_default() > 0.0
+    };
+    // A further one is closed at once, while those are given their time.
+    assert!(eventually(LIMIT, || {
+        assert!(connect().read_to_close().is_empty());
+        refused(&sidecar)
+    }));
+    for client in &mut shaking {
+        client.set_limit(3 * LIMIT);
+        client.read_to_close();
+    }
+    assert!(
+        begun.elapsed() > Duration::from_secs(9),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(clients::ping(address, &authority, None));
 }
 
 #[test]

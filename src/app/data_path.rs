@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
@@ -150,6 +151,7 @@ async fn accept_all(
 ) {
     let mut next = 0;
     let mut last_ones = 0;
+    let mut complaint = Complaint::default();
     while last_ones < LAST_ONES_MAX {
         let (position, accepted) = tokio::select! {
             biased;
@@ -169,7 +171,9 @@ async fn accept_all(
                 }
             }
             Err(error) => {
-                tracing::warn!(listener = names[position], %error, "a client could not be taken in");
+                if let Some(failures) = complaint.due(Instant::now()) {
+                    tracing::warn!(listener = names[position], %error, failures, "a client could not be taken in");
+                }
                 // Out of descriptors, most likely: trying again at once would only spin.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -182,7 +186,34 @@ async fn accept_all(
 const LAST_ONES_MAX: usize = 4096;
 
 /// How long the acceptor waits after a failure.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A warning that may be due twenty times a second, and is given far less often.
+#[derive(Default)]
+struct Complaint {
+    /// When it was given last.
+    given: Option<Instant>,
+    /// Failures since then.
+    failures: u32,
+}
+
+impl Complaint {
+    /// Whoever reads the log learns that it goes on, and can still find the rest.
+    const INTERVAL: Duration = Duration::from_secs(10);
+
+    /// One more failure; how many to complain of, if it is time.
+    fn due(&mut self, now: Instant) -> Option<u32> {
+        self.failures = self.failures.saturating_add(1);
+        if self
+            .given
+            .is_some_and(|given| now.saturating_duration_since(given) < Complaint::INTERVAL)
+        {
+            return None;
+        }
+        self.given = Some(now);
+        Some(std::mem::take(&mut self.failures))
+    }
+}
 
 /// The next connection of any listener, with its listener's position.
 ///
@@ -201,4 +232,20 @@ async fn first(listeners: &[Listener]) -> (usize, io::Result<Accepted>) {
         std::task::Poll::Pending
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_are_complained_of_once_an_interval_with_their_number() {
+        let begin = Instant::now();
+        let mut complaint = Complaint::default();
+        assert_eq!(complaint.due(begin), Some(1));
+        assert_eq!(complaint.due(begin + ACCEPT_PAUSE), None);
+        assert_eq!(complaint.due(begin + 2 * ACCEPT_PAUSE), None);
+        assert_eq!(complaint.due(begin + Complaint::INTERVAL), Some(3));
+        assert_eq!(complaint.due(begin + Complaint::INTERVAL), None);
+    }
 }

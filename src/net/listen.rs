@@ -91,7 +91,7 @@ impl Listener {
         }
     }
 
-    /// The next connection, `TCP_NODELAY` and keep-alive set. An error concerns this one call: the listener stays
+    /// The next connection, `TCP_NODELAY` and the time-outs of dead peers set. An error concerns this one call: the listener stays
     /// usable, but where the process is out of descriptors the next call fails at once too, so pause before it.
     ///
     /// Cancel safety: no connection is lost when it is dropped.

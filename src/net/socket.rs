@@ -17,6 +17,12 @@ use tokio::net::{TcpStream, UnixStream};
 /// is noticed within minutes, long enough to cost nothing; Redis uses a value of this order (`tcp-keepalive 300`).
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
+/// How long what was sent may stay without a word from the peer before the connection counts as dead. Without it the kernel
+/// sends it again for a quarter of an hour (`tcp_retries2`), and a session, or the requests on a lane, wait as long for a
+/// machine that is gone. It bounds keep-alive's questions as well, and a peer that is there but takes nothing for so long
+/// while its buffers are full: nobody waits two minutes for a reply and then goes on.
+const UNANSWERED_MAX: Duration = Duration::from_mins(2);
+
 /// A connected, non-blocking socket that belongs to the current runtime.
 #[derive(Debug)]
 pub(super) enum Socket {
@@ -130,5 +136,25 @@ impl Socket {
 pub(super) fn tune<'socket>(socket: impl Into<SockRef<'socket>>) -> io::Result<()> {
     let socket = socket.into();
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
+    socket.set_tcp_user_timeout(Some(UNANSWERED_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_gone_is_noticed_within_minutes_whether_or_not_something_was_sent() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        tune(&stream).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEP_ALIVE);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNANSWERED_MAX));
+    }
 }

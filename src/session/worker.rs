@@ -24,7 +24,7 @@ use super::{CredentialMapping, Limits, ListenerSettings};
 use crate::command::{Lookout, Lookouts, Table};
 use crate::gate::{Gate, Local};
 use crate::metrics::{ClientError, Shard};
-use crate::net::Accepted;
+use crate::net::{Accepted, Stream};
 use crate::shutdown::Signal;
 use crate::terms::ListenerId;
 use crate::upstream::{Lanes, Scratch, Server};
@@ -126,9 +126,9 @@ pub(super) struct Worker {
     /// The present turn of the worker's loop.
     turn: Rc<Turn>,
     listeners: Vec<Rc<ListenerSettings>>,
-    /// Open sessions by listener, of this worker.
-    open: Vec<Cell<usize>>,
-    /// This worker's share of the sessions that one listener may have.
+    /// Connections by listener, of this worker: sessions, and who is still shaking hands.
+    open: Vec<Rc<Cell<usize>>>,
+    /// This worker's share of those that one listener may have.
     sessions_max: usize,
 }
 
@@ -183,7 +183,7 @@ pub async fn run_worker(
         guests: Rc::default(),
         leave: leave.clone(),
         turn: Rc::clone(&turn),
-        open: settings.listeners.iter().map(|_| Cell::new(0)).collect(),
+        open: settings.listeners.iter().map(|_| Rc::default()).collect(),
         listeners: settings.listeners.into_iter().map(Rc::new).collect(),
         sessions_max: settings.limits.sessions.div_ceil(workers),
     });
@@ -210,6 +210,18 @@ impl Worker {
         let Some(settings) = self.listeners.get(listener.0).map(Rc::clone) else {
             return;
         };
+        let secret = settings.tls.is_some();
+        // Counted from here on: who never finishes a handshake takes a place too.
+        let Some(_seat) = self.seat(listener) else {
+            self.metrics.client_error(ClientError::TooManyClients);
+            // Without a handshake there is nothing to be told over TLS; the connection is closed, as Redis does.
+            if !secret && let Ok(stream) = accepted.adopt(None).await {
+                let client = self.client(stream);
+                client.answer(client.number(1), b"-ERR max number of clients reached\r\n");
+                client.finish().await;
+            }
+            return;
+        };
         // Boxed, so that what a handshake needs is not kept as long as the session lives.
         let adopted = Box::pin(accepted.adopt(settings.tls.clone()));
         let mut leave = self.leave.clone();
@@ -223,29 +235,47 @@ impl Worker {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(listener = %settings.name, %error, "a client did not finish connecting");
-                self.metrics.client_error(ClientError::Closed);
+                self.metrics.client_error(if secret {
+                    ClientError::Tls
+                } else {
+                    ClientError::Closed
+                });
                 return;
             }
         };
-        let client = Client::new(
-            stream,
-            Rc::clone(&self.turn),
-            self.limits.session_reply_bytes,
-        );
-        let open = &self.open[listener.0];
-        if open.get() >= self.sessions_max {
-            self.metrics.client_error(ClientError::TooManyClients);
-            client.answer(client.number(1), b"-ERR max number of clients reached\r\n");
-            client.finish().await;
-            return;
-        }
-        open.set(open.get() + 1);
+        let client = self.client(stream);
         let gauge = self.metrics.session_opened(listener);
         guest.introduce(&client);
         let session = Box::new(Session::new(Rc::clone(&self), settings, client, guest));
         session.run().await;
         drop(gauge);
-        open.set(open.get() - 1);
         self.lanes.sweep_later();
+    }
+
+    fn client(&self, stream: Stream) -> Rc<Client> {
+        Client::new(
+            stream,
+            Rc::clone(&self.turn),
+            self.limits.session_reply_bytes,
+        )
+    }
+
+    /// A place among the connections of a listener, if there is one.
+    fn seat(&self, listener: ListenerId) -> Option<Seat> {
+        let open = &self.open[listener.0];
+        if open.get() >= self.sessions_max {
+            return None;
+        }
+        open.set(open.get() + 1);
+        Some(Seat(Rc::clone(open)))
+    }
+}
+
+/// One of the connections that a listener may have; given up when it is dropped.
+struct Seat(Rc<Cell<usize>>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
