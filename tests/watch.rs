@@ -176,6 +176,7 @@ fn a_target_that_follows_somebody_again_is_an_alarm_until_it_does_not() {
         replicate(&target, leader);
         let text = raised(admin, "target_follows_source");
         assert!(text.contains(&leader.addr().to_string()), "{text}");
+        assert!(text.contains("REPLICAOF NO ONE"), "{text}");
         assert_metric(admin, "target_follows_source", 1);
         assert!(events.next("alarm").contains("target_follows_source"));
         // Once the new link streams, it is no less an alarm.

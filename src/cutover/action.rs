@@ -171,7 +171,7 @@ impl Alarm {
             }
             Alarm::TargetFollowsSource => {
                 "the target, which the application runs on, is filled by a replication again, which deletes or changes \
-                 what it holds: end that at once (REPLICAOF NO ONE on the target, or whatever replicates)"
+                 what it holds: end that at once"
             }
             Alarm::OldSourceWritten => {
                 "the old source is written to past the proxy, and that is not on the target, which the application runs \

@@ -410,10 +410,7 @@ impl fmt::Display for Reason {
                 )
             }
             Reason::LinkNotEnded(text) => {
-                write!(
-                    f,
-                    "the link may still stand: {text}: end it by hand on the side that follows (REPLICAOF NO ONE)"
-                )
+                write!(f, "the link may still stand: {text}")
             }
             Reason::HeldAtTheFence(who) => write!(
                 f,

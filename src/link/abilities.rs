@@ -14,6 +14,8 @@ pub struct Abilities {
     pub detach: bool,
     /// How it can run the other way round.
     pub reverse: Reverse,
+    /// How a person ends it without this process, for what people are told.
+    pub end_by_hand: &'static str,
 }
 
 /// How a link can run the other way round, once it has ended in this one.

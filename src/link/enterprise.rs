@@ -79,6 +79,8 @@ pub(super) const ABILITIES: Abilities = Abilities {
     fence: false,
     detach: true,
     reverse: Reverse::ByKeys,
+    end_by_hand: "turn Replica Of off for the target in its cluster's console, or send its API PUT /v1/bdbs/UID with \
+                  {\"replica_sync\": \"disabled\", \"replica_sources\": []}",
 };
 
 /// How long a busy cluster is asked again, where nothing is held meanwhile or something else bounds it.

@@ -45,6 +45,7 @@ impl External {
             fence: false,
             detach: self.detach_hook.is_some(),
             reverse: Reverse::ByKeys,
+            end_by_hand: "stop what replicates, by its own means",
         }
     }
 

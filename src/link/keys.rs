@@ -49,6 +49,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     fence: false,
     detach: true,
     reverse: Reverse::No,
+    end_by_hand: "end this process, which copies the keys",
 };
 
 /// The copy back, where there is one.

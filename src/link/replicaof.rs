@@ -28,6 +28,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     fence: true,
     detach: true,
     reverse: Reverse::AsReplica,
+    end_by_hand: "send REPLICAOF NO ONE to the side that follows",
 };
 
 /// Down for longer than this is told as an error: the replica itself tries again every second.

@@ -289,8 +289,10 @@ fn somebody_who_enables_replica_of_after_the_commit_raises_an_alarm() {
     let api = ready.world.cluster.caller();
     assert!(eventually(LIMIT, || api.put(&path, &elsewhere).status == 200));
     ready.admin().wait_for("the alarm", |status| {
-        status["alarms"]
-            .to_string()
-            .contains("target_follows_source")
+        let alarms = status["alarms"].to_string();
+        alarms.contains("target_follows_source")
     });
+    let alarms = ready.admin().status()["alarms"].to_string();
+    assert!(alarms.contains("cluster's console"), "{alarms}");
+    assert!(!alarms.contains("NO ONE"), "{alarms}");
 }

@@ -12,6 +12,7 @@ const ABILITIES: Abilities = Abilities {
     fence: true,
     detach: true,
     reverse: Reverse::AsReplica,
+    end_by_hand: "pull the plug",
 };
 
 fn good() -> Report {

@@ -245,7 +245,10 @@ async fn carry_out<L: Replication>(
                 remark(hand_back(link).await);
                 Event::LinkEnded
             }
-            Err(error) => Event::LinkEndFailed(error.to_string()),
+            Err(error) => {
+                let by_hand = link.abilities(direction).end_by_hand;
+                Event::LinkEndFailed(format!("{error}: {by_hand}"))
+            }
         },
         Order::Step {
             number,

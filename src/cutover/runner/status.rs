@@ -235,12 +235,22 @@ pub(super) fn texts(reasons: &[Reason]) -> Vec<String> {
     reasons.iter().map(ToString::to_string).collect()
 }
 
-/// An alarm as people read it, behind its word for programs; the detail is what was seen.
-pub(super) fn alarm_text(alarm: Alarm, detail: &str) -> String {
+/// An alarm as people read it, behind its word for programs; `detail` is what was seen, `end_by_hand` how a person ends the
+/// link.
+pub(super) fn alarm_text(alarm: Alarm, detail: &str, end_by_hand: &str) -> String {
     let (name, text) = (alarm.name(), alarm.text());
+    let how = match alarm {
+        Alarm::TargetFollowsSource => format!(": {end_by_hand}"),
+        Alarm::WayBackUnconfirmed
+        | Alarm::WayBackBroken
+        | Alarm::WayBackLost
+        | Alarm::OldSourceWritten
+        | Alarm::DetachInDoubt
+        | Alarm::JournalFailed => String::new(),
+    };
     if detail.is_empty() {
-        format!("{name}: {text}")
+        format!("{name}: {text}{how}")
     } else {
-        format!("{name}: {text} ({detail})")
+        format!("{name}: {text}{how} ({detail})")
     }
 }

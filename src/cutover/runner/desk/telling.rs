@@ -63,11 +63,16 @@ impl Desk {
 
     /// Told once, until it is cleared; the status has the newest detail.
     pub(super) fn raise(&mut self, alarm: Alarm, detail: String) {
-        let text = alarm_text(alarm, &detail);
+        let text = alarm_text(alarm, &detail, self.end_by_hand());
         if self.alarms.insert(alarm, detail).is_none() {
             warn!("{text}");
             self.notice("alarm", text);
         }
+    }
+
+    /// How a person ends the replication into the target.
+    fn end_by_hand(&self) -> &'static str {
+        self.abilities[Side::Source.index()].end_by_hand
     }
 
     /// Changes nothing; the outcome of the attempt that is under way has it too.
@@ -160,7 +165,7 @@ impl Desk {
             alarms: self
                 .alarms
                 .iter()
-                .map(|(alarm, detail)| alarm_text(*alarm, detail))
+                .map(|(alarm, detail)| alarm_text(*alarm, detail, self.end_by_hand()))
                 .collect(),
             raised: self.alarms.keys().copied().collect(),
         });

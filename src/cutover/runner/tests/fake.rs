@@ -90,6 +90,7 @@ impl Replication for FakeLink {
             fence: true,
             detach: true,
             reverse: Reverse::AsReplica,
+            end_by_hand: "pull the plug",
         }
     }
 
