@@ -4,6 +4,7 @@
 //! Read next: `sidecar` (what is started, in which order), `data_path` (its threads), `ending` (how it ends).
 
 mod certificates;
+mod clients;
 mod commands;
 mod data_path;
 mod ending;

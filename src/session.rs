@@ -15,6 +15,7 @@ mod holding;
 mod identity;
 mod lanes_part;
 mod leaving;
+mod mapping;
 mod mute;
 mod outbox;
 mod private;
@@ -31,6 +32,7 @@ mod ticket;
 mod tracking;
 mod transaction;
 mod turn;
+mod users;
 mod who;
 mod worker;
 
@@ -40,6 +42,7 @@ pub use leaving::Remaining;
 pub use refusers::Refuser;
 pub use scripts::Scripts;
 pub use tracking::Redirects;
+pub use users::{Claim, Seen, Users};
 pub use worker::{Arrival, Farewell, Settings, Shared, Sharing, run_worker};
 
 use std::sync::Arc;

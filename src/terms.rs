@@ -137,3 +137,13 @@ pub enum Identity {
         password: Secret,
     },
 }
+
+impl Identity {
+    /// The name of the ACL user that it is, or is taken for.
+    pub fn user(&self) -> &[u8] {
+        match self {
+            Identity::Anonymous | Identity::Password(_) => b"default",
+            Identity::User { name, .. } => name.expose(),
+        }
+    }
+}

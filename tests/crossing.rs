@@ -150,45 +150,6 @@ fn database_name_and_protocol_are_the_same_afterwards() {
 }
 
 #[test]
-fn identities_are_replayed_or_mapped() {
-    let source = RedisServer::options()
-        .user("app on >old ~* &* +@all")
-        .start();
-    let target = RedisServer::options()
-        .user("app2 on >new ~* &* +@all")
-        .start();
-    let secrets = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = secrets.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_string_lossy().into_owned()
-    };
-    let mapping = toml::toml! {
-        client_user = "app"
-        target_user = "app2"
-    };
-    let mut mapping = mapping;
-    mapping.insert("client_password_file".to_owned(), file("old", "old").into());
-    mapping.insert("target_password_file".to_owned(), file("new", "new").into());
-    let sidecar = Sidecar::new()
-        .source(&source)
-        .target(&target)
-        .set("credentials", vec![toml::Value::Table(mapping)])
-        .start();
-    sidecar.admin().migrate_until_ready();
-    let mut app = Client::connect(sidecar.addr("app"));
-    assert_eq!(app.call(&["AUTH", "app", "old"]), Reply::ok());
-    assert_eq!(app.call(&["SET", "k", "v"]), Reply::ok());
-    sidecar.admin().must_cut_over();
-    assert_eq!(app.call(&["ACL", "WHOAMI"]), Reply::bulk("app2"));
-    assert_eq!(app.call(&["GET", "k"]), Reply::bulk("v"));
-    let mut late = Client::connect(sidecar.addr("app"));
-    assert!(late.call(&["AUTH", "app", "guess"]).is_error("WRONGPASS"));
-    assert_eq!(late.call(&["AUTH", "app", "old"]), Reply::ok());
-    assert_eq!(late.call(&["ACL", "WHOAMI"]), Reply::bulk("app2"));
-}
-
-#[test]
 fn an_open_transaction_is_executed_on_the_target() {
     in_both_modes(|world| {
         let mut app = world.app();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
 
+#[path = "session_changes/identities.rs"]
+mod identities;
 mod kit;
 
 use kit::{Client, Listener, RedisServer, Reply, Sidecar};

@@ -13,7 +13,7 @@ use tokio::task::LocalSet;
 use super::data_path::DataPath;
 use super::ending::{self, Announcer, Ending};
 use super::signals::Signals;
-use super::{Error, certificates, commands};
+use super::{Error, certificates, clients, commands};
 use crate::admin::{self, Events, Migration, migration};
 use crate::command::{CommandId, Table};
 use crate::config::{Lanes, Settings};
@@ -22,7 +22,7 @@ use crate::cutover::{Parts, Runner};
 use crate::gate::{Gate, ReadRoute, WriteRoute};
 use crate::link::Link;
 use crate::metrics::Registry;
-use crate::session::{self, AuditLog, Cursors, Scripts, Shared, Sharing};
+use crate::session::{self, AuditLog, Cursors, Scripts, Shared, Sharing, Users};
 use crate::shutdown;
 use crate::traffic::{self, Traffic};
 
@@ -64,6 +64,7 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         redirects: Arc::default(),
         cursors: Arc::new(Cursors::new(settings.proxy.limits.cursors)),
         lookouts: Arc::<Traffic>::clone(&traffic),
+        users: Arc::default(),
     };
     let (announcer, ending, farewell) = ending::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -93,6 +94,7 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         gate,
         table: shared.table,
         audit: shared.audit,
+        users: shared.users,
         registry,
         traffic,
         addresses: data_path.addresses.clone(),
@@ -129,6 +131,7 @@ struct Plane {
     gate: Arc<Gate>,
     table: Arc<ArcSwap<Table>>,
     audit: Arc<AuditLog>,
+    users: Arc<Users>,
     registry: Arc<Registry>,
     traffic: Arc<Traffic>,
     addresses: Vec<String>,
@@ -151,6 +154,7 @@ impl Plane {
             gate,
             table,
             audit,
+            users,
             registry,
             traffic,
             addresses,
@@ -162,7 +166,6 @@ impl Plane {
             settings.target.clone(),
         );
         let (bounds, bounds_seen) = watch::channel(settings.bounds.clone());
-        let counted = Arc::clone(&registry);
         let (runner, handle) = Runner::new(Parts {
             gate,
             link,
@@ -170,7 +173,7 @@ impl Plane {
             resumed,
             bounds: bounds_seen.clone(),
             target_name: settings.target.name.clone(),
-            sessions: Box::new(move || counted.sessions().open),
+            clients: clients::look(&settings, &registry, &users),
             traffic: Arc::clone(&traffic),
         });
         let events = Events::default();

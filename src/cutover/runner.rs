@@ -26,6 +26,7 @@ use super::Bounds;
 use super::journal::{Journal, Resumed};
 use crate::gate::Gate;
 use crate::link::Direction;
+use crate::link::preflight::Clients;
 use crate::shutdown;
 use crate::traffic::Traffic;
 
@@ -47,8 +48,8 @@ pub struct Parts<L> {
     pub bounds: watch::Receiver<Bounds>,
     /// What an operator types to have the target flushed.
     pub target_name: String,
-    /// How many connections the proxy would open on a side, for the preflight.
-    pub sessions: Box<dyn Fn() -> u64 + Send>,
+    /// Who clients are, and how many connections the proxy would open on a side, for the preflight.
+    pub clients: Box<dyn Fn() -> Clients + Send>,
     /// What the application was seen to send.
     pub traffic: Arc<Traffic>,
 }
@@ -79,7 +80,7 @@ impl<L: Replication> Runner<L> {
             resumed: parts.resumed,
             bounds: parts.bounds,
             target_name: parts.target_name,
-            sessions: parts.sessions,
+            clients: parts.clients,
             traffic: parts.traffic,
             driver: link.link.driver_name(),
             abilities: [Direction::FORWARD, Direction::REVERSE]

@@ -6,13 +6,16 @@ mod capacity;
 mod cluster;
 mod facts;
 mod others;
+mod rights;
 mod sameness;
 mod setup;
+mod users;
 mod way_back;
 
 use serde::Serialize;
 
 use self::facts::Facts;
+pub use self::users::{Clients, Entry, User};
 use super::{Direction, Driver, Link, enterprise};
 
 /// How a check came out.
@@ -40,10 +43,10 @@ pub struct Finding {
     pub what_to_do: Option<String>,
 }
 
-/// Looks at both sides. `sessions` is how many connections the proxy will open on the filled side.
+/// Looks at both sides, for those clients.
 ///
 /// Where a side cannot be asked, that is the finding, and what rests on its answers is left out.
-pub async fn check(link: &mut Link, direction: Direction, sessions: u64) -> Vec<Finding> {
+pub async fn check(link: &mut Link, direction: Direction, clients: &Clients) -> Vec<Finding> {
     let (copied, filled) = link.connections.pair(direction.from);
     let (copied_facts, filled_facts) = tokio::join!(facts::gather(copied), facts::gather(filled));
     let mut findings = vec![
@@ -56,7 +59,7 @@ pub async fn check(link: &mut Link, direction: Direction, sessions: u64) -> Vec<
     let pair = Pair {
         copied: &copied_facts,
         filled: &filled_facts,
-        sessions,
+        sessions: clients.sessions,
     };
     let (of_the_driver, of_all): (&[Rule], &[Rule]) = match &mut link.driver {
         Driver::ReplicaOf => (&REPLICAOF_RULES, &RULES),
@@ -76,6 +79,8 @@ pub async fn check(link: &mut Link, direction: Direction, sessions: u64) -> Vec<
         let verdict = (rule.judge)(&pair);
         findings.push(verdict.of(rule.name));
     }
+    let (copied, filled) = link.connections.pair(direction.from);
+    findings.extend(users::check(copied, filled, clients).await);
     findings
 }
 

@@ -1,20 +1,23 @@
 //! AUTH, HELLO, SELECT, RESET, CLIENT SETINFO: requests that change who a session is to the database. The database
 //! decides each of them; the proxy never does. The connection that answered becomes one for the new state.
 
-use subtle::ConstantTimeEq;
+use std::rc::Rc;
 
+use super::Auth;
+use super::mapping::{self, Mapped};
 use super::mute::Replies;
 use super::private::Got;
 use super::relay::{End, Park, Session, Watch};
+use super::reply::Client;
 use super::route::{Asked, Step, error_reply};
 use super::ticket::{Handling, Purpose, Ticket};
 use super::who::Who;
-use super::{Auth, CredentialMapping};
 use crate::command::Effect;
 use crate::gate::{Intent, Stage};
 use crate::resp::encode::{self, Protocol};
 use crate::resp::request::Request;
 use crate::terms::{Identity, Secret, Side};
+use crate::upstream::Pipeline;
 
 /// A change that waits for the server's word.
 pub(super) struct Change {
@@ -60,6 +63,7 @@ impl Session {
         };
         self.sides.drop_ahead();
         self.count(side, asked.verdict.class);
+        let authenticates = change.authenticates;
         self.change = Some(Box::new(change));
         let handling = Handling::Show(Purpose::Change);
         let ticket = Ticket {
@@ -69,12 +73,35 @@ impl Session {
             read_at: self.read_at,
             head: Vec::new(),
         };
-        self.append_as(
+        let asks_number = authenticates && pipeline.client_id().is_none();
+        self.append_unflushed(
             &pipeline,
             request.as_deref().unwrap_or(asked.frame()),
             ticket,
         );
+        if asks_number {
+            self.ask_number(&pipeline);
+        }
+        pipeline.flush_later();
         Ok(Step::DoneThenPark(Park::Reply))
+    }
+
+    /// Asks for the server's handle of a connection that told none in its handshake, since it was not let in. What waits on
+    /// it could not be released otherwise.
+    fn ask_number(&mut self, pipeline: &Rc<Pipeline<Client>>) {
+        let ticket = self.own_ticket(Handling::Show(Purpose::Number));
+        self.append_unflushed(pipeline, &encode::command_vec(&[b"CLIENT", b"ID"]), ticket);
+        self.numberless = Some(Rc::clone(pipeline));
+    }
+
+    /// The server's handle, or its refusal: the password was wrong, or the user may not ask.
+    pub(super) fn number_told(&mut self, reply: &[u8]) {
+        let number = std::str::from_utf8(reply)
+            .ok()
+            .and_then(|reply| reply.strip_prefix(':')?.trim_end().parse().ok());
+        if let (Some(pipeline), Some(number)) = (self.numberless.take(), number) {
+            pipeline.set_client_id(number);
+        }
     }
 
     /// The server's word.
@@ -112,6 +139,7 @@ impl Session {
             return;
         }
         self.who = change.who;
+        self.is_user_noted &= !change.authenticates;
         self.client.set_resp3(self.who.protocol == Protocol::Resp3);
         self.sides.forget_lanes();
         self.worker.lanes.sweep_later();
@@ -193,7 +221,7 @@ impl Session {
                 return Ok(Got::Connection(pipeline));
             }
         }
-        self.private_connection(change.side)
+        self.unused_connection(change.side)
     }
 
     fn changed_by(&self, asked: Asked<'_>, side: Side) -> Change {
@@ -265,7 +293,7 @@ impl Session {
         let Some(given) = auth_identity(&asked.request, at) else {
             return Ok(None);
         };
-        match mapped(&given, &self.worker.credentials) {
+        match mapping::judge(&given, &self.worker.credentials) {
             Mapped::No => Ok(None),
             Mapped::WrongPassword => Err(error_reply(WRONGPASS)),
             Mapped::To(identity) => Ok(Some(rewritten(&asked.request, at, identity))),
@@ -341,44 +369,6 @@ fn hello(request: &Request<'_>, who: &mut Who) {
             at += 1;
         }
     }
-}
-
-enum Mapped<'a> {
-    /// No mapping names this user.
-    No,
-    /// One does, with another password.
-    WrongPassword,
-    /// The identity to use instead.
-    To(&'a Identity),
-}
-
-fn mapped<'a>(given: &Identity, credentials: &'a [CredentialMapping]) -> Mapped<'a> {
-    for mapping in credentials {
-        let (same_user, same_password) = match (given, &mapping.client) {
-            (Identity::Password(given), Identity::Password(known)) => (true, equal(given, known)),
-            (
-                Identity::User { name, password },
-                Identity::User {
-                    name: known_name,
-                    password: known_password,
-                },
-            ) => (name == known_name, equal(password, known_password)),
-            _ => (false, false),
-        };
-        if same_user {
-            return if same_password {
-                Mapped::To(&mapping.target)
-            } else {
-                Mapped::WrongPassword
-            };
-        }
-    }
-    Mapped::No
-}
-
-/// Compares without telling by its time how much is alike.
-fn equal(one: &Secret, other: &Secret) -> bool {
-    one.expose().ct_eq(other.expose()).into()
 }
 
 /// `request` with the identity at `at` replaced.

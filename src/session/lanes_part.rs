@@ -9,12 +9,13 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::CredentialMapping;
+use super::audit::printable;
 use super::reply::Client;
 use super::scripts::Scripts;
 use super::tracking::Redirects;
 use super::who::twin;
 use crate::gate::{Local, Obligation, Participant, Policy, Stage};
-use crate::terms::Side;
+use crate::terms::{Identity, Side};
 use crate::upstream::{Lane, LaneState, Lanes};
 
 /// Takes part for all lanes of a worker.
@@ -115,11 +116,22 @@ async fn settle(
     .await;
     if let Err(error) = outcome {
         gate.complain(format!(
-            "the {} cannot be prepared for sessions: {error}",
-            lane.key().side
+            "the {} cannot be prepared for sessions of {}: {error}",
+            lane.key().side,
+            called(&lane.key().setup.identity)
         ));
     }
     drop(obligation);
+}
+
+/// Whom a person looks for on the server.
+fn called(identity: &Identity) -> String {
+    match identity {
+        Identity::Anonymous => "clients without a password".to_owned(),
+        Identity::Password(_) | Identity::User { .. } => {
+            format!("the user {}", printable(identity.user()))
+        }
+    }
 }
 
 impl Participant for LanesPart {

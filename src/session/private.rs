@@ -221,6 +221,9 @@ impl Session {
                 .is_some_and(|last| Rc::ptr_eq(last, &pipeline))
             {
                 *last = Some(Rc::clone(&pipeline));
+                if !pipeline.is_unauthenticated() {
+                    self.note_user();
+                }
             }
             return Ok(Got::Connection(pipeline));
         }
@@ -252,8 +255,30 @@ impl Session {
         opening.as_mut()
     }
 
-    /// A connection to `side` of the session's own.
+    /// Notes who the session is, once.
+    fn note_user(&mut self) {
+        if self.is_user_noted {
+            return;
+        }
+        self.is_user_noted = true;
+        if let Some(identity) = &self.who.identity {
+            self.worker.users.note(identity);
+        }
+    }
+
+    /// A connection to `side` of the session's own, to be used as who the session is.
     pub(super) fn private_connection(&mut self, side: Side) -> Result<Got, End> {
+        let got = self.unused_connection(side)?;
+        if let Got::Connection(pipeline) = &got
+            && !pipeline.is_unauthenticated()
+        {
+            self.note_user();
+        }
+        Ok(got)
+    }
+
+    /// A connection to `side` of the session's own, whoever the session will be on it.
+    pub(super) fn unused_connection(&mut self, side: Side) -> Result<Got, End> {
         if let Some(private) = &self.sides.private[side.index()] {
             if private.pipeline.is_up() {
                 return Ok(Got::Connection(Rc::clone(&private.pipeline)));

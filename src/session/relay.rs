@@ -66,6 +66,10 @@ pub(super) struct Session {
     pub(super) iterations: Iterations,
     /// The same, agreed to by one of two sides.
     pub(super) second: Option<Box<Second>>,
+    /// A connection that the server has just let in, and whose number it is asked for.
+    pub(super) numberless: Option<Rc<Pipeline<Client>>>,
+    /// Who it is was noted.
+    pub(super) is_user_noted: bool,
     /// Its part in a change of sides.
     pub(super) part: Option<Part>,
     /// Why the oldest request in the inbox waits.
@@ -136,6 +140,8 @@ impl Session {
             replica_of: None,
             change: None,
             second: None,
+            numberless: None,
+            is_user_noted: false,
             iterations: Iterations::default(),
             part: None,
             park: None,
@@ -317,6 +323,7 @@ impl Session {
                     Purpose::Unwatch => self.unwatched(number, &reply),
                     Purpose::Blocked => self.unblocked(number, &reply),
                     Purpose::Unblock => self.unblock_answered(&reply),
+                    Purpose::Number => self.number_told(&reply),
                     Purpose::Borrowed => self.give_back(number, &reply),
                     Purpose::Tracking => self.tracking_answered(number, &reply),
                     Purpose::Cursor => self.cursor_given(number, &reply),
@@ -391,7 +398,10 @@ impl Session {
             (Some(connection), _) if !self.frames.is_on_connection(connection) => Ok(()),
             (
                 None,
-                Some(Handling::Swallow | Handling::Show(Purpose::Unblock | Purpose::Prepared)),
+                Some(
+                    Handling::Swallow
+                    | Handling::Show(Purpose::Unblock | Purpose::Prepared | Purpose::Number),
+                ),
             ) => Ok(()),
             _ => Err(End::Lost(loss)),
         }

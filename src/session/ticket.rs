@@ -57,6 +57,8 @@ pub(super) enum Purpose {
     Blocked,
     /// CLIENT UNBLOCK, sent for such a command.
     Unblock,
+    /// CLIENT ID, sent behind a password on a connection that was not let in before.
+    Number,
     /// The only reply that a private connection was borrowed for.
     Borrowed,
     /// The last reply of what was sent ahead on a connection to the other side.

@@ -1,8 +1,9 @@
 //! What a session has told the database about itself, and what that makes it on each side. This is the state that needs
 //! no connection of its own: it is replayed on whatever connection serves the session next.
 
+use super::CredentialMapping;
+use super::mapping::{back_to_source, on_side};
 use crate::resp::encode::Protocol;
-use crate::session::CredentialMapping;
 use crate::terms::{Identity, Side};
 use crate::upstream::{LaneKey, Server, Setup};
 
@@ -61,17 +62,6 @@ impl Who {
     }
 }
 
-/// What a client's identity is called on `side`.
-fn on_side(identity: &Identity, side: Side, credentials: &[CredentialMapping]) -> Identity {
-    match side {
-        Side::Source => identity.clone(),
-        Side::Target => credentials
-            .iter()
-            .find(|mapping| mapping.client == *identity)
-            .map_or_else(|| identity.clone(), |mapping| mapping.target.clone()),
-    }
-}
-
 /// The key that serves on `other`'s side whoever is served by `key` now: for connections that are opened ahead.
 pub(super) fn twin(
     key: &LaneKey,
@@ -85,13 +75,7 @@ pub(super) fn twin(
     } else {
         match key.side {
             Side::Source => on_side(&key.setup.identity, other.side, credentials),
-            Side::Target => credentials
-                .iter()
-                .find(|mapping| mapping.target == key.setup.identity)
-                .map_or_else(
-                    || key.setup.identity.clone(),
-                    |mapping| mapping.client.clone(),
-                ),
+            Side::Target => back_to_source(&key.setup.identity, credentials),
         }
     };
     LaneKey {
@@ -100,29 +84,5 @@ pub(super) fn twin(
             identity,
             ..key.setup.clone()
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::terms::Secret;
-
-    fn user(name: &str) -> Identity {
-        Identity::User {
-            name: Secret::new(name),
-            password: Secret::new("p"),
-        }
-    }
-
-    #[test]
-    fn a_mapped_identity_differs_on_the_target_only() {
-        let mapping = [CredentialMapping {
-            client: user("old"),
-            target: user("new"),
-        }];
-        assert_eq!(on_side(&user("old"), Side::Source, &mapping), user("old"));
-        assert_eq!(on_side(&user("old"), Side::Target, &mapping), user("new"));
-        assert_eq!(on_side(&user("else"), Side::Target, &mapping), user("else"));
     }
 }

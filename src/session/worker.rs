@@ -20,6 +20,7 @@ use super::reply::Client;
 use super::scripts::{Known, Scripts};
 use super::tracking::Redirects;
 use super::turn::Turn;
+use super::users::Users;
 use super::{CredentialMapping, Limits, ListenerSettings};
 use crate::command::{Lookout, Lookouts, Table};
 use crate::gate::{Gate, Local};
@@ -75,6 +76,8 @@ pub struct Shared {
     pub redirects: Arc<Redirects>,
     /// Who looks at requests as they pass.
     pub lookouts: Arc<dyn Lookouts>,
+    /// Who clients are.
+    pub users: Arc<Users>,
 }
 
 /// An accepted connection on its way to a worker.
@@ -106,6 +109,7 @@ pub(super) struct Worker {
     pub(super) known_scripts: Known,
     pub(super) cursors: Arc<Cursors>,
     pub(super) redirects: Arc<Redirects>,
+    pub(super) users: Arc<Users>,
     /// Is shown the requests whose commands are worth a look.
     pub(super) lookout: Box<dyn Lookout>,
     /// When the active side last changed.
@@ -171,6 +175,7 @@ pub async fn run_worker(
         known_scripts: Known::default(),
         cursors: shared.cursors,
         redirects: shared.redirects,
+        users: shared.users,
         lookout: shared.lookouts.of_worker(number),
         crossed_at: lanes_part.crossed_at(),
         limits: settings.limits,

@@ -86,6 +86,13 @@ impl Own {
     }
 }
 
+impl Mine {
+    /// The server has told the connection's number, which says more than an address.
+    pub(super) fn is_number(&mut self, number: i64) {
+        *self = self.own.note(Some(number), None);
+    }
+}
+
 impl Drop for Mine {
     fn drop(&mut self) {
         let mut known = self.own.known();
@@ -133,5 +140,8 @@ mod tests {
         assert!(!own.can_be_told(&HashSet::new()));
         drop(nameless);
         assert!(own.can_be_told(&HashSet::new()));
+        let mut late = own.note(None, None);
+        late.is_number(9);
+        assert!(own.has(9, "") && own.can_be_told(&HashSet::new()));
     }
 }

@@ -32,10 +32,10 @@ pub struct Pipeline<S: Sink> {
     number: u64,
     /// Where it goes.
     side: Side,
-    /// The server's handle for it.
-    client_id: Option<i64>,
+    /// The server's handle for it; not known before the server lets it in.
+    client_id: Cell<Option<i64>>,
     /// Keeps it known as ours, whatever becomes of it.
-    _mine: Mine,
+    mine: RefCell<Mine>,
     /// The server wants AUTH on it first.
     unauthenticated: Cell<bool>,
     stream: Stream,
@@ -104,8 +104,8 @@ impl<S: Sink> Pipeline<S> {
         Rc::new(Pipeline {
             number,
             side,
-            client_id,
-            _mine: mine,
+            client_id: Cell::new(client_id),
+            mine: RefCell::new(mine),
             unauthenticated: Cell::new(unauthenticated),
             stream,
             metrics,
@@ -131,7 +131,13 @@ impl<S: Sink> Pipeline<S> {
 
     /// The server's handle for it, for CLIENT UNBLOCK.
     pub fn client_id(&self) -> Option<i64> {
-        self.client_id
+        self.client_id.get()
+    }
+
+    /// The server has told its handle, which it did not in the handshake.
+    pub fn set_client_id(&self, number: i64) {
+        self.client_id.set(Some(number));
+        self.mine.borrow_mut().is_number(number);
     }
 
     /// Whether the server wants AUTH on it before anything else, as far as is known.

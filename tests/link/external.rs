@@ -1,6 +1,6 @@
 //! The link of something else, seen by marker keys.
 
-use handover::link::preflight::{Level, check};
+use handover::link::preflight::{Clients, Level, check};
 use handover::link::{Error, Link, Phase, Positions, Settings};
 use handover::terms::{Lag, Side};
 use handover::upstream::control::Value;
@@ -42,7 +42,7 @@ const LIBRARY: &str =
     "#!lua name=stock\nredis.register_function('twice', function(_, a) return a[1] * 2 end)";
 
 async fn libraries_in_question(link: &mut Link) -> Level {
-    let findings = check(link, FORWARD, 10).await;
+    let findings = check(link, FORWARD, &Clients::default()).await;
     let finding = findings.iter().find(|finding| finding.check == "functions");
     finding
         .unwrap_or_else(|| panic!("no functions among {findings:?}"))

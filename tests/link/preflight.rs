@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use handover::link::preflight::{Finding, Level, check};
+use handover::link::preflight::{Clients, Entry, Finding, Level, User, check};
 use handover::link::{Link, Settings};
 use handover::terms::{Identity, Secret, Side};
 
@@ -10,7 +10,11 @@ use super::servers::*;
 use super::world::{FORWARD, World};
 
 async fn findings(link: &mut Link) -> Vec<Finding> {
-    check(link, FORWARD, 100).await
+    let clients = Clients {
+        sessions: 100,
+        ..Clients::default()
+    };
+    check(link, FORWARD, &clients).await
 }
 
 fn level_of(findings: &[Finding], check: &str) -> Level {
@@ -141,5 +145,134 @@ async fn a_user_that_may_not_replicate_is_found() {
     assert_eq!(
         level_of(&findings(&mut link).await, "replication_rights"),
         Level::Error
+    );
+}
+
+fn user(name: &str, entry: Entry) -> User {
+    User {
+        names: [name.to_owned(), name.to_owned()],
+        entry,
+    }
+}
+
+async fn about_users(world: &mut World, users: Vec<User>) -> [Finding; 2] {
+    let clients = Clients {
+        users,
+        ..Clients::default()
+    };
+    let findings = check(&mut world.link, FORWARD, &clients).await;
+    ["users", "user_rights"].map(|name| {
+        let finding = findings.iter().find(|finding| finding.check == name);
+        finding.expect("an answer").clone()
+    })
+}
+
+#[tokio::test]
+async fn users_must_exist_on_the_target_and_lose_no_right_there() {
+    let all = "on >p ~* &* +@all";
+    let source = [
+        ("app", all),
+        ("gone", all),
+        ("off", all),
+        ("reader", all),
+        ("part", "on >p ~app:* resetchannels &news +@read +set"),
+    ];
+    let target = [
+        ("app", all),
+        ("off", "off >p ~* &* +@all"),
+        ("reader", "on >p ~app:* &* +@all -@write"),
+        ("part", "on >p ~* &* +@read +@write"),
+    ];
+    let mut world = World::new();
+    for (server, users) in [(&world.source, &source[..]), (&world.target, &target[..])] {
+        let mut server = server.client().await;
+        for (name, rules) in users {
+            ask(&mut server, &format!("ACL SETUSER {name} {rules}")).await;
+        }
+    }
+    let password = |name| user(name, Entry::Password);
+
+    let [entry, rights] = about_users(&mut world, vec![password("app"), password("part")]).await;
+    assert_eq!((entry.level, rights.level), (Level::Ok, Level::Ok));
+
+    let seen = ["app", "gone", "off", "reader"].map(password).to_vec();
+    let [entry, rights] = about_users(&mut world, seen).await;
+    assert_eq!((entry.level, rights.level), (Level::Error, Level::Warning));
+    for (finding, present, absent) in [
+        (
+            &entry,
+            &["no user gone", "off is switched off"][..],
+            &["app", "reader"][..],
+        ),
+        (
+            &rights,
+            &["reader", "to call append, ", "to use ~*"],
+            &["gone", "app is", "&*"],
+        ),
+    ] {
+        let says = |text: &&&str| finding.message.contains(**text);
+        assert!(present.iter().all(|text| says(&text)), "{finding:?}");
+        assert!(!absent.iter().any(|text| says(&text)), "{finding:?}");
+    }
+
+    // Who gives no password is the default user, who may want one there.
+    let anonymous = || vec![user("default", Entry::NoPassword)];
+    let [entry, _] = about_users(&mut world, anonymous()).await;
+    assert_eq!(entry.level, Level::Ok);
+    ask(
+        &mut world.target.client().await,
+        "ACL SETUSER proxy on nopass ~* &* +@all",
+    )
+    .await;
+    let link_user = world.target.server_as(
+        Side::Target,
+        Identity::User {
+            name: Secret::new("proxy"),
+            password: Secret::new("any"),
+        },
+    );
+    world.link = Link::new(
+        Settings::ReplicaOf,
+        world.source.server(Side::Source),
+        link_user,
+    );
+    ask(
+        &mut world.target.client().await,
+        "ACL SETUSER default resetpass >wanted",
+    )
+    .await;
+    let [entry, _] = about_users(&mut world, anonymous()).await;
+    assert_eq!(entry.level, Level::Error);
+    assert!(entry.message.contains("without a password"), "{entry:?}");
+}
+
+#[tokio::test]
+async fn rights_that_nobody_tells_are_unknown_and_not_taken_for_granted() {
+    let mut world = World::new();
+    ask(
+        &mut world.target.client().await,
+        "ACL SETUSER proxy on >p ~* &* +@all -acl",
+    )
+    .await;
+    let target = world.target.server_as(
+        Side::Target,
+        Identity::User {
+            name: Secret::new("proxy"),
+            password: Secret::new("p"),
+        },
+    );
+    world.link = Link::new(
+        Settings::ReplicaOf,
+        world.source.server(Side::Source),
+        target,
+    );
+    let [entry, rights] = about_users(&mut world, vec![user("default", Entry::Password)]).await;
+    assert_eq!((entry.level, rights.level), (Level::Ok, Level::Warning));
+    assert!(rights.message.contains("is not known"), "{rights:?}");
+    assert!(
+        rights
+            .what_to_do
+            .expect("advice")
+            .contains("/v1/redis_acls")
     );
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use handover::link::preflight::check;
+use handover::link::preflight::{Clients, check};
 use handover::link::{Link, Settings};
 use handover::terms::Side;
 use handover::upstream::control::Control;
@@ -328,6 +328,6 @@ fn a_comparison_and_the_links_orders_can_be_spawned() {
         let _ = link.prepare(FORWARD).await;
         let _ = link.observe(FORWARD).await;
         let _ = link.detach(FORWARD, None).await;
-        check(&mut link, FORWARD, 0).await
+        check(&mut link, FORWARD, &Clients::default()).await
     });
 }

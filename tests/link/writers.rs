@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use handover::link::preflight::{Level, check};
+use handover::link::preflight::{Clients, Level, check};
 use handover::link::{Direction, LeftSide, Link, Phase, Settings};
 use handover::terms::{Identity, Secret, Side};
 use handover::upstream::control::{Control, Value};
@@ -155,7 +155,7 @@ async fn the_preflight_names_writers_on_both_sides() {
     for writer in &mut writers {
         ask(writer, "SET key value").await;
     }
-    let findings = check(&mut world.link, FORWARD, 10).await;
+    let findings = check(&mut world.link, FORWARD, &Clients::default()).await;
     for name in ["other_writers", "filled_side_writers"] {
         let finding = findings.iter().find(|finding| finding.check == name);
         let finding = finding.unwrap_or_else(|| panic!("{name} among {findings:?}"));

@@ -29,7 +29,7 @@ use crate::cutover::state::{Aborting, Arming, Committed, State};
 use crate::cutover::step::{start, step};
 use crate::cutover::{Bounds, Millis};
 use crate::gate::Gate;
-use crate::link::{Abilities, Direction, Report};
+use crate::link::{Abilities, Direction, Report, preflight};
 use crate::shutdown;
 use crate::terms::Side;
 use crate::traffic::Traffic;
@@ -46,7 +46,7 @@ pub(super) struct Duties {
     pub(super) resumed: Resumed,
     pub(super) bounds: watch::Receiver<Bounds>,
     pub(super) target_name: String,
-    pub(super) sessions: Box<dyn Fn() -> u64 + Send>,
+    pub(super) clients: Box<dyn Fn() -> preflight::Clients + Send>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) driver: &'static str,
     /// What the link can do in each direction, by the copied side.
@@ -64,7 +64,7 @@ pub(super) struct Desk {
     started: Instant,
     bounds: watch::Receiver<Bounds>,
     target_name: String,
-    sessions: Box<dyn Fn() -> u64 + Send>,
+    clients: Box<dyn Fn() -> preflight::Clients + Send>,
     /// What the application was seen to send.
     traffic: Arc<Traffic>,
     driver: &'static str,
@@ -149,7 +149,7 @@ impl Desk {
             started: now,
             bounds: duties.bounds,
             target_name: duties.target_name,
-            sessions: duties.sessions,
+            clients: duties.clients,
             traffic: duties.traffic,
             driver: duties.driver,
             abilities: duties.abilities,

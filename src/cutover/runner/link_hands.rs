@@ -14,7 +14,7 @@ use super::super::plan::LinkStep;
 use super::super::reason::Reason;
 use super::polls::Polls;
 use super::port::Replication;
-use crate::link::preflight::Finding;
+use crate::link::preflight::{Clients, Finding};
 use crate::link::{CaughtUp, Direction, Error, Phase, Position, Report, Watched};
 use crate::terms::Side;
 
@@ -49,8 +49,8 @@ pub(super) enum Order {
     HandBack,
     /// Find out what is against a migration or an attempt.
     Check {
-        /// Connections that the proxy will open on the filled side.
-        sessions: u64,
+        /// Who would be carried over.
+        clients: Clients,
         /// Whether the target is also asked for what a migration replaces.
         scope: Scope,
     },
@@ -231,8 +231,8 @@ async fn carry_out<L: Replication>(
             remark(hand_back(link).await);
             return None;
         }
-        Order::Check { sessions, scope } => {
-            return Some(Answer::Checked(check(link, sessions, scope).await));
+        Order::Check { clients, scope } => {
+            return Some(Answer::Checked(check(link, &clients, scope).await));
         }
         // What something else replicates, something else has begun to.
         Order::Prepare if !link.abilities(Direction::FORWARD).prepare => Event::LinkPrepared,
@@ -301,7 +301,7 @@ async fn lift<L: Replication>(link: &mut L, direction: Direction) -> Result<(), 
     }
 }
 
-async fn check<L: Replication>(link: &mut L, sessions: u64, scope: Scope) -> Checked {
+async fn check<L: Replication>(link: &mut L, clients: &Clients, scope: Scope) -> Checked {
     if scope == Scope::Migration
         && let Err(error) = link.provide().await
     {
@@ -310,7 +310,7 @@ async fn check<L: Replication>(link: &mut L, sessions: u64, scope: Scope) -> Che
             target: Some(Err(error)),
         };
     }
-    let findings = link.preflight(Direction::FORWARD, sessions).await;
+    let findings = link.preflight(Direction::FORWARD, clients).await;
     let target = match scope {
         Scope::Preflight => None,
         Scope::Migration => Some(look_at_target(link).await),

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::link::preflight::{self, Finding};
+use crate::link::preflight::{self, Clients, Finding};
 use crate::link::{Abilities, CaughtUp, Direction, Error, Link, Position, Report, Watched};
 use crate::terms::Side;
 
@@ -64,7 +64,7 @@ pub trait Replication: Send {
     fn preflight(
         &mut self,
         direction: Direction,
-        sessions: u64,
+        clients: &Clients,
     ) -> impl Future<Output = Vec<Finding>> + Send;
 }
 
@@ -161,7 +161,7 @@ impl Replication for Link {
         Link::same_server(self).await
     }
 
-    async fn preflight(&mut self, direction: Direction, sessions: u64) -> Vec<Finding> {
-        preflight::check(self, direction, sessions).await
+    async fn preflight(&mut self, direction: Direction, clients: &Clients) -> Vec<Finding> {
+        preflight::check(self, direction, clients).await
     }
 }

@@ -3,6 +3,7 @@
 mod fake;
 mod others;
 
+use crate::link::preflight::Clients;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -67,7 +68,7 @@ impl World {
             resumed,
             bounds: watch::channel(bounds).1,
             target_name: "b:2".to_owned(),
-            sessions: Box::new(|| 1),
+            clients: Box::new(Clients::default),
             traffic: nothing_seen(),
         });
         let task = tokio::spawn(runner.run(signal));

@@ -402,8 +402,11 @@ fn read_only_target(case: &Case<'_>) -> Verdict {
             "{} takes writes while it is filled, and what is written there, in any region, is lost or stops the copy",
             case.told.target.name
         ),
-        "until the cutover let applications use it through a listener with writes = \"refuse\" only, or as a user whose \
-         ACL is \"+@read ~*\" (a role with that ACL on every participating cluster)",
+        "until the cutover let applications use it through a listener with writes = \"refuse\" only, or as a user that only \
+         reads: on every participating cluster a role (management none) with the Redis ACL \"Read Only\" (+@read ~*) on \
+         this database, by Access Control in the console or /v1/roles, /v1/redis_acls and the database's \
+         roles_permissions; give the default user a password that nobody else has; the users of [target] and \
+         [[credentials]] keep full rights",
     )
 }
 

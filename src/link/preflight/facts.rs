@@ -107,7 +107,7 @@ fn words(words: &[&str]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::Bulk(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         Value::Simple(text) => Some(text.clone()),

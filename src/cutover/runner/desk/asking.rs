@@ -296,7 +296,7 @@ impl Desk {
         }
         self.checks.push_back(check);
         self.order(Order::Check {
-            sessions: (self.sessions)(),
+            clients: (self.clients)(),
             scope,
         });
     }

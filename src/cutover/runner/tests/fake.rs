@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::cutover::runner::Replication;
-use crate::link::preflight::{Finding, Level};
+use crate::link::preflight::{Clients, Finding, Level};
 use crate::link::{
     Abilities, CaughtUp, Direction, Error, Generation, LeftSide, Phase, Position, Positions,
     Report, Reverse, ShardPosition, Watched,
@@ -206,7 +206,7 @@ impl Replication for FakeLink {
         Ok(self.script(|script| script.same_server))
     }
 
-    async fn preflight(&mut self, _: Direction, _: u64) -> Vec<Finding> {
+    async fn preflight(&mut self, _: Direction, _: &Clients) -> Vec<Finding> {
         let error = self.script(|script| script.preflight_error);
         let level = if error.is_some() {
             Level::Error
