@@ -54,6 +54,6 @@ impl Error {
 
 /// Runs the sidecar until it is told to end. `config` is where the settings came from, to be read again on SIGHUP.
 pub fn run(config: &Path, settings: Settings) -> Result<(), Error> {
-    logging::start(&settings.log);
-    sidecar::run(settings, config)
+    let levels = logging::start(&settings.log);
+    sidecar::run(settings, config, levels)
 }

@@ -46,6 +46,7 @@ pub use users::{Claim, Seen, Users};
 pub use worker::{Arrival, Farewell, Settings, Shared, Sharing, run_worker};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::gate::Routes;
 use crate::net::{Bind, tls};
@@ -85,6 +86,15 @@ pub struct CredentialMapping {
     pub client: Identity,
     /// What the target is given instead.
     pub target: Identity,
+}
+
+/// What may change while sessions live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tuning {
+    /// Bounds.
+    pub limits: Limits,
+    /// How long an iteration that began on the source may go on there after the cutover.
+    pub scan_grace: Duration,
 }
 
 /// Bounds on what clients can make a worker hold.

@@ -47,6 +47,48 @@ fn a_large_value_takes_linear_time_and_bounded_memory_that_is_given_back() {
 }
 
 #[test]
+fn limits_and_the_level_of_the_log_change_while_sessions_live() {
+    let (a, b) = (RedisServer::start(), RedisServer::start());
+    let sidecar = Sidecar::new()
+        .source(&a)
+        .target(&b)
+        .set("proxy.limits.sessions", 1)
+        .set("proxy.limits.bulk_bytes", "2KiB")
+        .set("log.level", "info")
+        .start();
+    let large = "x".repeat(4096);
+    let mut first = Client::connect(sidecar.addr("app"));
+    assert_eq!(first.call(&["PING"]), Reply::Simple("PONG".to_owned()));
+    let second = || Client::connect(sidecar.addr("app")).call(&["PING"]);
+    assert!(second().is_error("ERR max number of clients reached"));
+
+    let file = sidecar.configuration();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let changed = text
+        .replace("sessions = 1\n", "sessions = 2\n")
+        .replace("2KiB", "8KiB")
+        .replace("\"info\"", "\"debug\"");
+    std::fs::write(&file, changed).unwrap();
+    sidecar.reload();
+    let reloaded = [
+        "proxy.limits.sessions",
+        "proxy.limits.bulk_bytes",
+        "log.level",
+    ];
+    assert!(eventually(LIMIT, || {
+        let log = sidecar.log();
+        reloaded.iter().all(|setting| {
+            log.lines()
+                .any(|line| line.contains("reloaded") && line.contains(setting))
+        })
+    }));
+    // The workers hear of it a moment later.
+    assert!(eventually(LIMIT, || !matches!(second(), Reply::Error(_))));
+    assert_eq!(first.call(&["SET", "k", &large]), Reply::ok());
+    assert!(eventually(LIMIT, || sidecar.log().contains("DEBUG")));
+}
+
+#[test]
 fn ten_thousand_idle_clients_cost_little_and_their_flood_keeps_nobody_else_waiting() {
     raise_descriptor_limit();
     let (a, b) = (RedisServer::start(), RedisServer::start());

@@ -12,7 +12,8 @@ use tokio::task::LocalSet;
 
 use super::data_path::DataPath;
 use super::ending::{self, Announcer, Ending};
-use super::signals::Signals;
+use super::logging::Levels;
+use super::signals::{self, Changeable, Signals};
 use super::{Error, certificates, clients, commands};
 use crate::admin::{self, Events, Migration, migration};
 use crate::command::{CommandId, Table};
@@ -22,12 +23,12 @@ use crate::cutover::{Parts, Runner};
 use crate::gate::{Gate, ReadRoute, WriteRoute};
 use crate::link::Link;
 use crate::metrics::Registry;
-use crate::session::{self, AuditLog, Cursors, Scripts, Shared, Sharing, Users};
+use crate::session::{self, AuditLog, Cursors, Scripts, Shared, Sharing, Tuning, Users};
 use crate::shutdown;
 use crate::traffic::{self, Traffic};
 
 /// Runs until a signal ends it.
-pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
+pub(super) fn run(settings: Settings, file: &Path, levels: Levels) -> Result<(), Error> {
     raise_descriptor_limit();
     let (journal, resumed) = Journal::open(
         &settings.state_dir,
@@ -74,9 +75,10 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
     // Handlers before threads: a signal that comes early must not end the process half-started.
     let signals = Signals::listen()?;
     let admin = admin::Server::bind(&settings.admin)?;
+    let (tuning, tunings) = watch::channel(signals::tuning(&settings));
     let data_path = DataPath::start(
         settings.proxy.workers,
-        &session_settings(&settings),
+        &session_settings(&settings, tunings),
         &shared,
         &registry,
         &ending.begun,
@@ -108,6 +110,8 @@ pub(super) fn run(settings: Settings, file: &Path) -> Result<(), Error> {
         announcer,
         ending,
         file,
+        tuning,
+        levels,
     });
     LocalSet::new().block_on(&runtime, work);
     Ok(())
@@ -123,6 +127,8 @@ struct Begun<'file> {
     announcer: Announcer,
     ending: Ending,
     file: &'file Path,
+    tuning: watch::Sender<Tuning>,
+    levels: Levels,
 }
 
 /// The control side: everything that does not carry requests.
@@ -148,6 +154,8 @@ impl Plane {
             announcer,
             ending,
             file,
+            tuning,
+            levels,
         } = begun;
         let Plane {
             settings,
@@ -206,7 +214,11 @@ impl Plane {
             tokio::task::spawn_local(signals.obey(
                 file.to_owned(),
                 settings,
-                bounds,
+                Changeable {
+                    bounds,
+                    tuning,
+                    levels,
+                },
                 reread,
                 announcer,
             )),
@@ -225,7 +237,7 @@ impl Plane {
     }
 }
 
-fn session_settings(settings: &Settings) -> session::Settings {
+fn session_settings(settings: &Settings, tuning: watch::Receiver<Tuning>) -> session::Settings {
     session::Settings {
         listeners: settings.listeners.clone(),
         servers: [settings.source.clone(), settings.target.clone()],
@@ -234,9 +246,8 @@ fn session_settings(settings: &Settings) -> session::Settings {
             Lanes::Off => Sharing::Off,
         },
         lane_stall: settings.proxy.lane_stall,
-        limits: settings.proxy.limits,
         credentials: settings.credentials.clone(),
-        scan_grace: settings.bounds.scan_grace,
+        tuning,
     }
 }
 

@@ -8,14 +8,26 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use super::ending::Announcer;
+use super::logging::Levels;
 use crate::config::{Effect, Settings};
 use crate::cutover::Bounds;
+use crate::session::Tuning;
 
 /// The signals that are listened to.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+}
+
+/// The ways of a changed setting to those whom it concerns.
+pub(super) struct Changeable {
+    /// Of the cutover.
+    pub(super) bounds: watch::Sender<Bounds>,
+    /// Of the sessions.
+    pub(super) tuning: watch::Sender<Tuning>,
+    /// Of the log.
+    pub(super) levels: Levels,
 }
 
 impl Signals {
@@ -34,7 +46,7 @@ impl Signals {
         mut self,
         file: PathBuf,
         mut settings: Settings,
-        bounds: watch::Sender<Bounds>,
+        changeable: Changeable,
         certificates: Arc<Notify>,
         announcer: Announcer,
     ) {
@@ -43,7 +55,7 @@ impl Signals {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
                 _ = self.hangup.recv() => {
-                    reload(&file, &mut settings, &bounds);
+                    reload(&file, &mut settings, &changeable);
                     certificates.notify_one();
                 }
             }
@@ -58,7 +70,7 @@ impl Signals {
     }
 }
 
-fn reload(file: &std::path::Path, settings: &mut Settings, bounds: &watch::Sender<Bounds>) {
+fn reload(file: &std::path::Path, settings: &mut Settings, changeable: &Changeable) {
     let new = match Settings::load(file) {
         Ok(new) => new,
         Err(mistakes) => {
@@ -66,19 +78,29 @@ fn reload(file: &std::path::Path, settings: &mut Settings, bounds: &watch::Sende
             return;
         }
     };
-    for change in settings.reloadable_difference(&new) {
-        let here = change.path.starts_with("cutover.") || change.path == "proxy.drain_timeout";
-        let reloaded = here && change.effect == Effect::Now;
-        if reloaded {
-            tracing::info!(setting = change.path, "reloaded");
-        } else {
-            tracing::warn!(
+    let changes = settings.reloadable_difference(&new);
+    changeable.levels.set(new.log.level);
+    changeable.tuning.send_replace(tuning(&new));
+    changeable.bounds.send_replace(new.bounds.clone());
+    for change in changes {
+        match change.effect {
+            Effect::Now => tracing::info!(setting = change.path, "reloaded"),
+            Effect::Restart => tracing::warn!(
                 setting = change.path,
                 "changed in the file; it needs a restart to take effect"
-            );
+            ),
         }
     }
-    bounds.send_replace(new.bounds.clone());
+    settings.log.level = new.log.level;
     settings.bounds = new.bounds;
+    settings.proxy.limits = new.proxy.limits;
     settings.proxy.drain_timeout = new.proxy.drain_timeout;
+}
+
+/// What sessions take over while they live.
+pub(super) fn tuning(settings: &Settings) -> Tuning {
+    Tuning {
+        limits: settings.proxy.limits,
+        scan_grace: settings.bounds.scan_grace,
+    }
 }

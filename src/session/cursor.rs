@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::upstream::LaneState;
 pub struct Cursors {
     given: Mutex<Given>,
     /// How many are remembered.
-    max: usize,
+    max: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -68,8 +69,13 @@ impl Cursors {
     pub fn new(max: usize) -> Cursors {
         Cursors {
             given: Mutex::default(),
-            max,
+            max: AtomicUsize::new(max),
         }
+    }
+
+    /// Remembers up to so many from the next one on.
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     fn remember(&self, cursor: Cursor, side: Side) {
@@ -77,11 +83,12 @@ impl Cursors {
         if given.sides.insert(cursor, side).is_none() {
             given.order.push_back(cursor);
         }
-        if given.order.len() > self.max
+        while given.order.len() > self.max.load(Ordering::Relaxed)
             && let Some(oldest) = given.order.pop_front()
-            && let Some(side) = given.sides.remove(&oldest)
         {
-            given.forgotten[side.index()] = true;
+            if let Some(side) = given.sides.remove(&oldest) {
+                given.forgotten[side.index()] = true;
+            }
         }
     }
 
@@ -111,7 +118,7 @@ impl Session {
         };
         let iteration = self.iteration(asked);
         let crossed_at = self.worker.crossed_at.get();
-        let grace_is_over = crossed_at.is_some_and(|at| at.elapsed() > self.worker.scan_grace);
+        let grace_is_over = crossed_at.is_some_and(|at| at.elapsed() > self.worker.scan_grace());
         let home = match cursor_argument(asked) {
             // A beginning; or nothing that any side has given.
             Some(0) | None => Home::Of(here),

@@ -138,7 +138,7 @@ impl Session {
             return Ok(Step::Parked(Park::Order));
         }
         let names = asked.request.len() - 1;
-        let limits = &self.worker.limits;
+        let limits = self.worker.limits();
         if let Effect::Subscribe(_) = asked.verdict.effect
             && (self.frames.count() + names > limits.subscriptions
                 || self.frames.bytes + asked.frame().len() > limits.subscription_bytes)

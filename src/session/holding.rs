@@ -15,7 +15,7 @@ pub(super) struct Holding {
     /// Bytes, of all shares.
     total: Rc<Cell<usize>>,
     /// Nobody is read beyond.
-    bytes_max: usize,
+    bytes_max: Cell<usize>,
 }
 
 /// One session's share.
@@ -30,12 +30,17 @@ impl Holding {
     pub(super) fn new(bytes_max: usize) -> Holding {
         Holding {
             total: Rc::default(),
-            bytes_max,
+            bytes_max: Cell::new(bytes_max),
         }
     }
 
     fn is_full(&self) -> bool {
-        self.total.get() > self.bytes_max
+        self.total.get() > self.bytes_max.get()
+    }
+
+    /// Another part. Who is held off looks again when the policy changes.
+    pub(super) fn set_bytes_max(&self, bytes_max: usize) {
+        self.bytes_max.set(bytes_max);
     }
 
     fn share(&self, bytes: usize) -> Share {

@@ -227,7 +227,7 @@ impl Session {
                 self.pump_inbox()?;
             }
         }
-        if self.inbox.len() > self.worker.limits.request_bytes {
+        if self.inbox.len() > self.worker.limits().request_bytes {
             self.worker.metrics.client_error(ClientError::Limit);
             return Err(End::Protocol(TOO_LARGE.to_vec()));
         }
@@ -296,9 +296,9 @@ impl Session {
             request::Limits::unauthenticated()
         } else {
             request::Limits {
-                bulk_bytes: self.worker.limits.bulk_bytes,
-                arguments: self.worker.limits.arguments,
-                inline_bytes: self.worker.limits.inline_bytes,
+                bulk_bytes: self.worker.limits().bulk_bytes,
+                arguments: self.worker.limits().arguments,
+                inline_bytes: self.worker.limits().inline_bytes,
             }
         };
         self.scanner.scan(input, &limits)

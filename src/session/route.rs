@@ -101,7 +101,7 @@ impl Session {
 
     /// A request that any connection can serve.
     pub(super) fn plain(&mut self, asked: Asked<'_>) -> Result<Step, End> {
-        if asked.frame().len() >= self.worker.limits.large_request_bytes
+        if asked.frame().len() >= self.worker.limits().large_request_bytes
             && self.sides.private(Side::Source).is_none()
         {
             return self.borrow(asked);
@@ -174,8 +174,8 @@ impl Session {
 
     /// Whether `pipeline` takes one more request.
     pub(super) fn has_room(&self, pipeline: &Pipeline<Client>) -> bool {
-        pipeline.outstanding() < self.worker.limits.lane_requests
-            && pipeline.unsent_bytes() < self.worker.limits.upstream_bytes
+        pipeline.outstanding() < self.worker.limits().lane_requests
+            && pipeline.unsent_bytes() < self.worker.limits().upstream_bytes
     }
 
     /// Appends one request that brings one reply.

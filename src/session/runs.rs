@@ -155,7 +155,7 @@ impl Session {
             verdict.effect,
             Effect::None | Effect::ScriptBySha | Effect::Script
         );
-        if !plain || self.is_stateful() || length >= self.worker.limits.large_request_bytes {
+        if !plain || self.is_stateful() || length >= self.worker.limits().large_request_bytes {
             return Ok(false);
         }
         let Admission::Forward(side, permit) = self
@@ -168,7 +168,8 @@ impl Session {
         if let Some(run) = run
             && run.side == side
             && run.end == at
-            && run.pipeline.outstanding() + (run.count as usize) < self.worker.limits.lane_requests
+            && run.pipeline.outstanding() + (run.count as usize)
+                < self.worker.limits().lane_requests
         {
             return Ok(match run.permit.absorb(permit) {
                 Ok(()) => {
@@ -272,7 +273,7 @@ impl Session {
 
     /// Whether the session has as many requests without a reply, or replies not taken, as it may.
     fn is_full(&mut self) -> bool {
-        let requests_max = self.worker.limits.session_requests as u64;
+        let requests_max = self.worker.limits().session_requests as u64;
         let full = self.client.unanswered() >= requests_max || self.client.is_full();
         if full {
             self.client.signal_when_answered();

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::upstream::control::{Control, Error};
 pub struct Scripts {
     seen: Mutex<Seen>,
     /// Bytes remembered.
-    bytes_max: usize,
+    bytes_max: AtomicUsize,
     /// Grows when something is forgotten: workers forget what they know.
     generation: AtomicU64,
 }
@@ -65,9 +65,14 @@ impl Scripts {
     pub fn new(bytes_max: usize) -> Scripts {
         Scripts {
             seen: Mutex::default(),
-            bytes_max,
+            bytes_max: AtomicUsize::new(bytes_max),
             generation: AtomicU64::new(0),
         }
+    }
+
+    /// Remembers up to so many from the next one on.
+    pub(super) fn set_bytes_max(&self, bytes_max: usize) {
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
     fn add(&self, body: &[u8], was_loaded: bool) {
@@ -98,7 +103,7 @@ impl Scripts {
                 }
             }
         }
-        while seen.bytes > self.bytes_max {
+        while seen.bytes > self.bytes_max.load(Ordering::Relaxed) {
             let oldest = seen.evaluated.pop_front();
             let Some(forgotten) = oldest.or_else(|| seen.loaded.pop_front()) else {
                 break;
@@ -174,7 +179,7 @@ const LOAD_LIMIT: Duration = Duration::from_secs(5);
 
 impl Known {
     fn see(&self, scripts: &Scripts, body: &[u8], was_loaded: bool) {
-        if body.len() > scripts.bytes_max {
+        if body.len() > scripts.bytes_max.load(Ordering::Relaxed) {
             return;
         }
         let generation = scripts.generation.load(Ordering::Relaxed);

@@ -86,7 +86,7 @@ impl Session {
         let Some(rest) = self.measure(asked) else {
             return Ok(ControlFlow::Continue(()));
         };
-        if asked.frame().len() + rest.length >= self.worker.limits.large_request_bytes {
+        if asked.frame().len() + rest.length >= self.worker.limits().large_request_bytes {
             return Ok(ControlFlow::Continue(()));
         }
         let intent = if rest.writes {
@@ -229,7 +229,7 @@ impl Session {
         let Some(transaction) = &mut self.transaction else {
             return Ok(Step::Done);
         };
-        transaction.remember(asked, self.worker.limits.transaction_bytes);
+        transaction.remember(asked, self.worker.limits().transaction_bytes);
         let pipeline = match self.private_connection(side)? {
             Got::Connection(pipeline) => pipeline,
             Got::Park(park) => return Ok(Step::Parked(park)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::audit::AuditLog;
 use super::cursor::Cursors;
@@ -21,7 +21,7 @@ use super::scripts::{Known, Scripts};
 use super::tracking::Redirects;
 use super::turn::Turn;
 use super::users::Users;
-use super::{CredentialMapping, Limits, ListenerSettings};
+use super::{CredentialMapping, Limits, ListenerSettings, Tuning};
 use crate::command::{Lookout, Lookouts, Table};
 use crate::gate::{Gate, Local};
 use crate::metrics::{ClientError, Shard};
@@ -51,12 +51,10 @@ pub struct Settings {
     pub sharing: Sharing,
     /// How long a shared connection may owe a reply before others use a fresh one.
     pub lane_stall: Duration,
-    /// Bounds.
-    pub limits: Limits,
     /// Identities that differ on the target.
     pub credentials: Vec<CredentialMapping>,
-    /// How long an iteration that began on the source may go on there after the cutover.
-    pub scan_grace: Duration,
+    /// What may change meanwhile.
+    pub tuning: watch::Receiver<Tuning>,
 }
 
 /// What a worker shares with the rest of the process.
@@ -114,13 +112,11 @@ pub(super) struct Worker {
     pub(super) lookout: Box<dyn Lookout>,
     /// When the active side last changed.
     pub(super) crossed_at: Rc<Cell<Option<Instant>>>,
-    pub(super) limits: Limits,
     /// What sessions keep while writes are held.
     pub(super) holding: Holding,
     pub(super) sharing: Sharing,
     pub(super) lane_stall: Duration,
     pub(super) credentials: Vec<CredentialMapping>,
-    pub(super) scan_grace: Duration,
     /// What sockets are read into; nobody keeps it across an await.
     pub(super) scratch: Scratch,
     /// Its sessions.
@@ -132,8 +128,10 @@ pub(super) struct Worker {
     listeners: Vec<Rc<ListenerSettings>>,
     /// Connections by listener, of this worker: sessions, and who is still shaking hands.
     open: Vec<Rc<Cell<usize>>>,
-    /// This worker's share of those that one listener may have.
-    sessions_max: usize,
+    /// What may change meanwhile.
+    tuning: Cell<Tuning>,
+    /// So many share what the limits allow the process.
+    workers: usize,
 }
 
 /// Runs a worker: takes arrivals in until no more can come, and then lives until every session has left, or until those
@@ -150,12 +148,13 @@ pub async fn run_worker(
     farewell: Farewell,
 ) -> Remaining {
     let gate = Local::new(&shared.gate, number);
+    let tuning = *settings.tuning.borrow();
     let scratch = Scratch::new();
     let servers = settings.servers.map(Rc::new);
     let lanes = Lanes::new(
         servers,
         scratch.clone(),
-        settings.limits.idle_private_connections,
+        tuning.limits.idle_private_connections,
         Arc::clone(&metrics),
     );
     // One worker does for all what need not be done by each.
@@ -178,20 +177,20 @@ pub async fn run_worker(
         users: shared.users,
         lookout: shared.lookouts.of_worker(number),
         crossed_at: lanes_part.crossed_at(),
-        limits: settings.limits,
-        holding: Holding::new(settings.limits.held_bytes.div_ceil(workers)),
+        holding: Holding::new(tuning.limits.held_bytes.div_ceil(workers)),
         sharing: settings.sharing,
         lane_stall: settings.lane_stall,
         credentials: settings.credentials,
-        scan_grace: settings.scan_grace,
         scratch,
         guests: Rc::default(),
         leave: leave.clone(),
         turn: Rc::clone(&turn),
         open: settings.listeners.iter().map(|_| Rc::default()).collect(),
         listeners: settings.listeners.into_iter().map(Rc::new).collect(),
-        sessions_max: settings.limits.sessions.div_ceil(workers),
+        tuning: Cell::new(tuning),
+        workers,
     });
+    tokio::task::spawn_local(Rc::clone(&worker).follow_tuning(settings.tuning));
     tokio::task::spawn_local(gate.follow());
     tokio::task::spawn_local(turn.follow());
     let orderly = async {
@@ -211,6 +210,32 @@ pub async fn run_worker(
 }
 
 impl Worker {
+    /// The bounds as they are now.
+    #[inline]
+    pub(super) fn limits(&self) -> Limits {
+        self.tuning.get().limits
+    }
+
+    /// How long an iteration that began on the source may go on there after the cutover.
+    pub(super) fn scan_grace(&self) -> Duration {
+        self.tuning.get().scan_grace
+    }
+
+    /// Takes over what changes, for as long as the process can change it.
+    async fn follow_tuning(self: Rc<Self>, mut changes: watch::Receiver<Tuning>) {
+        while changes.changed().await.is_ok() {
+            let tuning = *changes.borrow_and_update();
+            let limits = tuning.limits;
+            self.tuning.set(tuning);
+            self.holding
+                .set_bytes_max(limits.held_bytes.div_ceil(self.workers));
+            self.lanes.set_pool_max(limits.idle_private_connections);
+            // Shared by all workers: each says the same.
+            self.scripts.set_bytes_max(limits.script_bytes);
+            self.cursors.set_max(limits.cursors);
+        }
+    }
+
     async fn serve(self: Rc<Self>, Arrival { accepted, listener }: Arrival, guest: Guest) {
         let Some(settings) = self.listeners.get(listener.0).map(Rc::clone) else {
             return;
@@ -261,14 +286,14 @@ impl Worker {
         Client::new(
             stream,
             Rc::clone(&self.turn),
-            self.limits.session_reply_bytes,
+            self.limits().session_reply_bytes,
         )
     }
 
     /// A place among the connections of a listener, if there is one.
     fn seat(&self, listener: ListenerId) -> Option<Seat> {
         let open = &self.open[listener.0];
-        if open.get() >= self.sessions_max {
+        if open.get() >= self.limits().sessions.div_ceil(self.workers) {
             return None;
         }
         open.set(open.get() + 1);

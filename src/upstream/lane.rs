@@ -38,7 +38,7 @@ pub struct Lanes<S: Sink> {
     /// Idle private connections.
     pool: RefCell<FxHashMap<LaneKey, Vec<Rc<Pipeline<S>>>>>,
     /// How many idle ones are kept for each key.
-    pool_max: usize,
+    pool_max: Cell<usize>,
     /// Numbers connections.
     next_number: Cell<u64>,
     /// A sweep is on its way.
@@ -99,7 +99,7 @@ impl<S: Sink> Lanes<S> {
             scratch,
             by_key: RefCell::default(),
             pool: RefCell::default(),
-            pool_max,
+            pool_max: Cell::new(pool_max),
             next_number: Cell::new(1),
             sweeping: Cell::new(false),
             metrics,
@@ -247,11 +247,16 @@ impl<S: Sink> Lanes<S> {
         let Some(idle) = pool.get_mut(key) else {
             return;
         };
-        if pipeline.is_up() && pipeline.outstanding() == 0 && idle.len() < self.pool_max {
+        if pipeline.is_up() && pipeline.outstanding() == 0 && idle.len() < self.pool_max.get() {
             idle.push(pipeline);
         } else {
             pipeline.retire();
         }
+    }
+
+    /// Keeps so many idle private connections from now on.
+    pub fn set_pool_max(&self, pool_max: usize) {
+        self.pool_max.set(pool_max);
     }
 
     /// Closes what no session uses any more, in a while. To be called when a session may have left something unused. A

@@ -96,7 +96,7 @@ impl Session {
         }
         if line.old_side != Drawn::No {
             line.held_bytes += frame.len();
-            if line.held_bytes > self.worker.limits.session_reply_bytes {
+            if line.held_bytes > self.worker.limits().session_reply_bytes {
                 return Err(End::Failed(
                     "too many messages during the cutover; limit session_reply_bytes".to_owned(),
                 ));
