@@ -9,6 +9,8 @@
 mod application;
 #[path = "kit/cluster/mod.rs"]
 mod cluster;
+#[path = "enterprise/encrypted.rs"]
+mod encrypted;
 #[path = "enterprise/guide.rs"]
 mod guide;
 mod kit;
@@ -17,6 +19,11 @@ mod kit;
 mod ledger;
 #[path = "enterprise/sources.rs"]
 mod sources;
+#[path = "enterprise/targets.rs"]
+mod targets;
+#[path = "tls/world.rs"]
+#[allow(dead_code)] // the other test uses more of it
+mod tls_world;
 #[path = "enterprise/troubles.rs"]
 mod troubles;
 #[path = "enterprise/witness.rs"]

@@ -1,7 +1,7 @@
 //! Real `redis-server` processes.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub struct RedisOptions {
     password: Option<String>,
     users: Vec<String>,
     arguments: Vec<String>,
+    port: Option<u16>,
 }
 
 /// A running server. Dropping it kills it and removes its files.
@@ -41,6 +42,7 @@ impl Default for RedisOptions {
             password: None,
             users: Vec::new(),
             arguments: Vec::new(),
+            port: None,
         }
     }
 }
@@ -75,11 +77,20 @@ impl RedisOptions {
         self
     }
 
+    /// At this port, and no free one instead.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
     /// Starts it, waits until it answers.
     pub fn start(self) -> RedisServer {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..START_ATTEMPTS {
-            let address = free_address();
+            let address = self.port.map_or_else(free_address, |port| {
+                SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+            });
             let mut process = self.spawn(address, &directory);
             if self.answers(address, &mut process) {
                 return RedisServer {

@@ -92,12 +92,23 @@ pub async fn create(
             name,
         ));
     }
+    let port = participants[0]["db_config"]["port"]
+        .as_u64()
+        .and_then(|port| u16::try_from(port).ok());
     let answer = begin_task(&mut state, &headers, None);
     let id = answer["id"].as_str().unwrap().to_owned();
     drop(state);
     tokio::task::spawn_blocking(move || match gather(&cluster, &participants) {
         Ok(clusters) => {
-            let guid = make(&clusters, &name, memory_bytes, None);
+            let guid = make(
+                &clusters,
+                &Plan {
+                    name,
+                    memory_bytes,
+                    port,
+                    ..Plan::default()
+                },
+            );
             end_task(&cluster, &id, Some(guid), Vec::new());
         }
         Err(error) => end_task(&cluster, &id, None, vec![error]),
@@ -114,13 +125,9 @@ pub async fn task(Extract(cluster): Extract<Arc<Shared>>, Path(id): Path<String>
     })?)))
 }
 
-/// Makes the instances: the first one's data is carried to the others by real replication. Blocks; gives the guid.
-pub fn make(
-    clusters: &[Arc<Shared>],
-    name: &str,
-    memory_bytes: u64,
-    password: Option<&str>,
-) -> String {
+/// Makes the instances as planned: the first one's data is carried to the others by real replication. All are on one
+/// machine, so that only the first has the planned port. Blocks; gives the guid.
+pub fn make(clusters: &[Arc<Shared>], plan: &Plan) -> String {
     let guid = format!(
         "552bbccb-99f3-4142-bd17-{:012x}",
         clusters[0].state().next_number()
@@ -129,14 +136,13 @@ pub fn make(
     let mut instances = Vec::new();
     for (index, cluster) in clusters.iter().enumerate() {
         let uid = cluster.create(Plan {
-            name: name.to_owned(),
-            password: password.map(ToOwned::to_owned),
-            memory_bytes,
+            port: plan.port.filter(|_| index == 0),
             membership: Some(Membership {
                 guid: guid.clone(),
                 replica_id: u32::try_from(index + 1).unwrap(),
             }),
             follows: leader.clone(),
+            ..plan.clone()
         });
         let target = cluster.state().database(uid).unwrap().target();
         leader.get_or_insert(target);
@@ -145,8 +151,8 @@ pub fn make(
     for cluster in clusters {
         let crdb = Crdb {
             guid: guid.clone(),
-            name: name.to_owned(),
-            memory_bytes,
+            name: plan.name.clone(),
+            memory_bytes: plan.memory_bytes,
             instances: instances.clone(),
         };
         cluster.state().crdbs.insert(guid.clone(), crdb);

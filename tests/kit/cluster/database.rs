@@ -73,6 +73,8 @@ pub struct Plan {
     /// Of the clients.
     pub password: Option<String>,
     pub memory_bytes: u64,
+    /// Where it listens; a free one if none is given.
+    pub port: Option<u16>,
     /// Its place in an Active-Active database.
     pub membership: Option<Membership>,
     /// For a further instance of an Active-Active database: the one it follows. Here it follows it only; what is written
@@ -202,6 +204,9 @@ fn server(plan: &Plan, internal_password: &str) -> RedisOptions {
     options = options.user(&format!("default on {secret} ~* &* +@all {refused}"));
     for user in [ADMIN, SYNCER] {
         options = options.user(&format!("{user} on >{internal_password} ~* &* +@all"));
+    }
+    if let Some(port) = plan.port {
+        options = options.port(port);
     }
     if plan.memory_bytes > 0 {
         options = options.arguments(&["--maxmemory", &plan.memory_bytes.to_string()]);

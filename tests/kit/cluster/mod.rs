@@ -10,7 +10,7 @@
 //! ```
 //!
 //! What it does not do: several shards; writes at the other clusters of an Active-Active database coming back; TLS of a
-//! database's endpoint; INFO of a database is the server's own. Where the documents are silent it is strict: fields that
+//! database's endpoint (that of a source it does); INFO of a database is the server's own. Where the documents are silent it is strict: fields that
 //! are not documented are refused, a database number other than 0 stops the replication, functions are not carried.
 //!
 //! Compiled only into the tests that name it, apart from the rest of the kit.
@@ -147,7 +147,15 @@ impl Cluster {
         let clusters: Vec<_> = std::iter::once(Arc::clone(&self.shared))
             .chain(others)
             .collect();
-        let guid = crdbs::make(&clusters, name, MEMORY_BYTES, password);
+        let guid = crdbs::make(
+            &clusters,
+            &Plan {
+                name: name.to_owned(),
+                password: password.map(ToOwned::to_owned),
+                memory_bytes: MEMORY_BYTES,
+                ..Plan::default()
+            },
+        );
         self.instance_of(&guid).unwrap()
     }
 

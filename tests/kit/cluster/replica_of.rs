@@ -10,7 +10,7 @@ use super::database::{Change, Database, ReplicaSync, Shown, SourceEntry};
 use super::refusal::Refusal;
 use super::source_uri;
 use super::state::{Shared, State};
-use super::syncer::{Syncer, Target};
+use super::syncer::{Encryption, Source, Syncer, Target};
 
 /// Sources of one database.
 const SOURCES_MAX: usize = 32;
@@ -197,16 +197,16 @@ fn source_of(value: &Value) -> Result<SourceEntry, Refusal> {
             .filter(|level| *level <= COMPRESSION_MAX)
             .ok_or_else(|| Refusal::malformed(format!("compression {level}")))?,
     };
-    if fields.get("encryption") == Some(&Value::Bool(true)) && !has_text(fields, "server_cert") {
-        return Err(Refusal::invalid("encryption needs server_cert"));
-    }
     let written = fields
         .iter()
         .filter(|(name, _)| SOURCE_FIELDS.contains(&name.as_str()));
     Ok(SourceEntry {
         uid: 0,
         uri: uri.to_owned(),
-        source: source_uri::parse(uri)?,
+        source: Source {
+            encryption: encryption_of(fields)?,
+            ..source_uri::parse(uri)?
+        },
         compression,
         written: written
             .map(|(name, value)| (name.clone(), value.clone()))
@@ -214,9 +214,25 @@ fn source_of(value: &Value) -> Result<SourceEntry, Refusal> {
     })
 }
 
-fn has_text(fields: &Map<String, Value>, name: &str) -> bool {
-    let text = fields.get(name).and_then(Value::as_str);
-    text.is_some_and(|text| !text.is_empty())
+/// The TLS of a source, which must be whole.
+fn encryption_of(fields: &Map<String, Value>) -> Result<Option<Encryption>, Refusal> {
+    if fields.get("encryption") != Some(&Value::Bool(true)) {
+        return Ok(None);
+    }
+    let text = |name: &str| {
+        let text = fields.get(name).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let encryption = Encryption {
+        server_cert: text("server_cert")
+            .ok_or_else(|| Refusal::invalid("encryption needs server_cert"))?,
+        client: text("client_cert").zip(text("client_key")),
+        server_name: text("replication_tls_sni"),
+    };
+    match encryption.mistake() {
+        None => Ok(Some(encryption)),
+        Some(mistake) => Err(Refusal::invalid(format!("encryption: {mistake}"))),
+    }
 }
 
 fn same_sources(one: &[SourceEntry], other: &[SourceEntry]) -> bool {

@@ -42,6 +42,7 @@ pub fn parse(uri: &str) -> Result<Source, Refusal> {
         port,
         user,
         password,
+        encryption: None,
     })
 }
 

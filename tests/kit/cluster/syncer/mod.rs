@@ -7,6 +7,7 @@ mod apply;
 mod load;
 mod progress;
 mod source;
+mod tls;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use tokio::time::sleep;
 
 pub use progress::{Hardship, Progress, Run, SourceProgress, SourceStatus, Suffering};
 use source::{Ending, Follower};
+pub use tls::Encryption;
 use wire::{Connection, Failure};
 
 /// Between two attempts to reach the database that is filled.
@@ -35,6 +37,8 @@ pub struct Source {
     pub port: u16,
     pub user: Option<String>,
     pub password: Option<String>,
+    /// How it is reached, if over TLS.
+    pub encryption: Option<Encryption>,
 }
 
 /// The server of the database that is filled, and whom the syncer is to it.
@@ -98,7 +102,7 @@ impl Target {
 
     async fn connect_as(&self, user: &str) -> Result<Connection, Failure> {
         let mut connection = Connection::open(self.address).await?;
-        let own = connection.writer.local_addr()?;
+        let own = connection.local_address;
         self.visits
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

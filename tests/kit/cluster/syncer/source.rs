@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 use super::apply::{Queued, apply};
 use super::load::load;
 use super::progress::{Hardship, Progress, SourceStatus};
-use super::wire::{Connection, Failure, Reader, encode};
+use super::wire::{Connection, Failure, Reader, Writer, encode};
 use super::{Source, Target};
 
 /// Between two attempts to reach a source.
@@ -134,8 +133,9 @@ impl Follower {
             port,
             user,
             password,
+            encryption,
         } = &self.source;
-        let mut connection = Connection::open((host.as_str(), *port)).await?;
+        let mut connection = Connection::open_as(host, *port, encryption.as_ref()).await?;
         match (user.as_deref(), password) {
             (_, None) => {}
             (None, Some(password)) => drop(connection.call(&["AUTH", password]).await?),
@@ -243,10 +243,15 @@ impl Follower {
     }
 
     /// Tells the source how far it has been read, now, each second and when it asks; gives why it ended.
-    async fn acknowledge(&self, mut source: OwnedWriteHalf, asked: &Notify) -> String {
+    async fn acknowledge(&self, mut source: Writer, asked: &Notify) -> String {
         loop {
             let read = self.progress.sources()[self.index].read.to_string();
-            if let Err(error) = source.write_all(&encode(&["REPLCONF", "ACK", &read])).await {
+            let acknowledgement = encode(&["REPLCONF", "ACK", &read]);
+            let written = match source.write_all(&acknowledgement).await {
+                Ok(()) => source.flush().await,
+                failed => failed,
+            };
+            if let Err(error) = written {
                 return error.to_string();
             }
             tokio::select! {
@@ -288,6 +293,7 @@ async fn ask_for_the_stream(
         .writer
         .write_all(&encode(&["PSYNC", &id, &offset]))
         .await?;
+    source.writer.flush().await?;
     loop {
         let line = source.reader.line().await?;
         // It sends bare newlines while it works on the answer.

@@ -1,10 +1,15 @@
 //! RESP as the syncer speaks it: it calls servers, and reads a stream of commands while it counts every byte.
 
 use std::io;
+use std::net::SocketAddr;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf,
+    WriteHalf, split,
+};
 use tokio::net::{TcpStream, ToSocketAddrs};
+
+use super::tls::Encryption;
 
 /// What a server said.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,17 +31,27 @@ pub enum Failure {
     Refused(String),
 }
 
+/// What a connection runs over.
+pub trait Road: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Road for T {}
+
+/// The writing half.
+pub type Writer = WriteHalf<Box<dyn Road>>;
+
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
     pub reader: Reader,
-    pub writer: OwnedWriteHalf,
+    pub writer: Writer,
+    /// This end's address.
+    pub local_address: SocketAddr,
 }
 
 /// The reading half.
 #[derive(Debug)]
 pub struct Reader {
-    stream: BufReader<OwnedReadHalf>,
+    stream: BufReader<ReadHalf<Box<dyn Road>>>,
     /// Bytes read since the connection was made, or since the count was taken.
     pub bytes_read: u64,
 }
@@ -46,19 +61,42 @@ impl Connection {
     pub async fn open(address: impl ToSocketAddrs) -> io::Result<Connection> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (reader, writer) = stream.into_split();
-        Ok(Connection {
+        let local_address = stream.local_addr()?;
+        Ok(Connection::over(Box::new(stream), local_address))
+    }
+
+    /// The same over TLS, where that is how the far end is reached.
+    pub async fn open_as(
+        host: &str,
+        port: u16,
+        encryption: Option<&Encryption>,
+    ) -> io::Result<Connection> {
+        let Some(encryption) = encryption else {
+            return Connection::open((host, port)).await;
+        };
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        let local_address = stream.local_addr()?;
+        let stream = encryption.connect(stream, host).await?;
+        Ok(Connection::over(Box::new(stream), local_address))
+    }
+
+    fn over(road: Box<dyn Road>, local_address: SocketAddr) -> Connection {
+        let (reader, writer) = split(road);
+        Connection {
             reader: Reader {
                 stream: BufReader::with_capacity(64 << 10, reader),
                 bytes_read: 0,
             },
             writer,
-        })
+            local_address,
+        }
     }
 
     /// One command, one reply; an error reply is a refusal.
     pub async fn call<A: AsRef<[u8]>>(&mut self, command: &[A]) -> Result<Value, Failure> {
         self.writer.write_all(&encode(command)).await?;
+        self.writer.flush().await?;
         match self.reader.value().await? {
             Value::Error(text) => Err(Failure::Refused(text)),
             value => Ok(value),
