@@ -9,6 +9,7 @@ mod commands;
 mod data_path;
 mod ending;
 mod logging;
+mod notify;
 mod sidecar;
 mod signals;
 

@@ -6,6 +6,8 @@
 mod kit;
 
 use std::net::{SocketAddr, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -367,4 +369,54 @@ fn a_link_that_copies_outlives_the_end_of_the_process() {
             status["can_cut_over"] == true
         });
     sidecar.admin().must_cut_over();
+}
+
+/// What a service manager hears of a sidecar from its start to its end.
+fn heard(manager: &UnixDatagram, name: &str) -> Vec<String> {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let mut sidecar = before(&source, &target, LONG)
+        .env("NOTIFY_SOCKET", name)
+        .start();
+    manager.set_read_timeout(Some(LIMIT)).unwrap();
+    let hears = || {
+        let mut message = [0; 64];
+        let length = manager.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let start = hears();
+    assert_eq!(
+        app(&sidecar).call(&["PING"]),
+        Reply::Simple("PONG".to_owned())
+    );
+    assert_eq!(sidecar.terminate(), Some(0));
+    vec![start, hears()]
+}
+
+#[test]
+fn a_service_manager_is_told_when_it_serves_and_when_it_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let told = heard(&manager, path.to_str().unwrap());
+    assert_eq!(told, ["READY=1", "STOPPING=1"]);
+    // A name without a file.
+    let name = path.to_str().unwrap();
+    let address = UnixAddress::from_abstract_name(name).unwrap();
+    let manager = UnixDatagram::bind_addr(&address).unwrap();
+    let told = heard(&manager, &format!("@{name}"));
+    assert_eq!(told, ["READY=1", "STOPPING=1"]);
+}
+
+#[test]
+fn a_service_manager_that_cannot_be_told_stops_nobody() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let mut sidecar = before(&source, &target, LONG)
+        .env("NOTIFY_SOCKET", "/nowhere/notify")
+        .expect_warning("the service manager could not be told")
+        .start();
+    assert_eq!(
+        app(&sidecar).call(&["PING"]),
+        Reply::Simple("PONG".to_owned())
+    );
+    assert_eq!(sidecar.terminate(), Some(0));
 }

@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::notify;
 use crate::session::{Farewell, Remaining};
 use crate::shutdown::{self, Signal, Trigger};
 
@@ -46,6 +47,7 @@ impl Announcer {
     /// The first moment. Gives the last one, which is to be waited for.
     pub(super) fn begin(&self, time: Duration) -> Instant {
         tracing::info!(?time, "ending: what is under way is finished first");
+        notify::tell(notify::State::Ending);
         let limit = Instant::now() + time;
         self.begin.fire_until(limit);
         limit

@@ -14,7 +14,7 @@ use super::data_path::DataPath;
 use super::ending::{self, Announcer, Ending};
 use super::logging::Levels;
 use super::signals::{self, Changeable, Signals};
-use super::{Error, certificates, clients, commands};
+use super::{Error, certificates, clients, commands, notify};
 use crate::admin::{self, Events, Migration, migration};
 use crate::command::{CommandId, Table};
 use crate::config::{Lanes, Settings};
@@ -91,6 +91,7 @@ pub(super) fn run(settings: Settings, file: &Path, levels: Levels) -> Result<(),
         workers = settings.proxy.workers,
         "serving"
     );
+    notify::tell(notify::State::Serving);
     let control = Plane {
         settings,
         gate,
