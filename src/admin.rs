@@ -24,6 +24,7 @@ pub use failure::{Failure, FailureKind};
 pub use migration::Migration;
 pub use server::Server;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::net::{Bind, tls};
@@ -67,6 +68,16 @@ impl Settings {
             tls: None,
             tokens: Tokens::None,
             hosts: Vec::new(),
+        }
+    }
+
+    /// Where a token can be read on its way: an address that others reach, without TLS.
+    pub fn in_the_clear(&self) -> Option<SocketAddr> {
+        match &self.bind {
+            Bind::Tcp(address) if !address.ip().to_canonical().is_loopback() => {
+                self.tls.is_none().then_some(*address)
+            }
+            Bind::Tcp(_) | Bind::Unix { .. } => None,
         }
     }
 }

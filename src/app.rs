@@ -56,5 +56,8 @@ impl Error {
 /// Runs the sidecar until it is told to end. `config` is where the settings came from, to be read again on SIGHUP.
 pub fn run(config: &Path, settings: Settings) -> Result<(), Error> {
     let levels = logging::start(&settings.log);
+    for caution in settings.cautions() {
+        tracing::warn!("{caution}");
+    }
     sidecar::run(settings, config, levels)
 }

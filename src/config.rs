@@ -137,6 +137,16 @@ impl Settings {
         }
     }
 
+    /// What is allowed and may not be what was meant, a sentence each: for who checks the file, and for the log of a start.
+    pub fn cautions(&self) -> Vec<String> {
+        let in_the_clear = self.admin.in_the_clear().map(|address| {
+            format!(
+                "admin.bind: {address} can be reached from elsewhere, and without [admin.tls] whoever can listen on the way reads the token and may act with it: set [admin.tls], or bind to loopback or a unix socket"
+            )
+        });
+        in_the_clear.into_iter().collect()
+    }
+
     /// The two databases, in the order of [`Side::index`].
     pub fn servers(&self) -> [&upstream::Server; 2] {
         [&self.source, &self.target]

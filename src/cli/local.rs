@@ -30,12 +30,16 @@ pub(super) fn run(config: &Path, sidecar: RunSidecar, output: Output) -> Exit {
     }
 }
 
-/// `check`: all mistakes at once.
+/// `check`: all mistakes at once; and what is no mistake, and may not be meant.
 pub(super) fn check(config: &Path, output: Output) -> Exit {
     match Settings::load(config) {
-        Ok(_) => {
+        Ok(settings) => {
+            let cautions = settings.cautions();
+            for caution in &cautions {
+                output.note(&format!("caution: {caution}"));
+            }
             let words = || format!("{} is in order", config.display());
-            output.result(&json!({"ok": true}), words);
+            output.result(&json!({"ok": true, "cautions": cautions}), words);
             Exit::Done
         }
         Err(mistakes) => mistaken(config, &mistakes, output),

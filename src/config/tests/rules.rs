@@ -241,5 +241,9 @@ fn certificates_are_read_and_each_wrong_file_is_named() {
             .tls
             .is_some()
     );
-    assert!(accepted(&with("[admin]", &tls)).admin.tls.is_some());
+    let (_directory, token) = file_with("token");
+    let network = format!("bind = \"0.0.0.0:9600\"\ntoken_file = {token:?}\n{tls}");
+    let settings = accepted(&with("[admin]", &network));
+    assert!(settings.admin.tls.is_some());
+    assert_eq!(settings.cautions(), Vec::<String>::new());
 }

@@ -266,6 +266,17 @@ fn an_admin_address_that_others_reach_is_accepted_with_a_token() {
         &format!("bind = \"0.0.0.0:9600\"\ntoken_file = {path:?}"),
     ));
     assert_eq!(settings.admin.tokens, Tokens::Acting(Secret::new("token")));
+    // Without TLS it is allowed, and said.
+    let [caution] = settings.cautions().try_into().unwrap();
+    assert!(caution.contains("0.0.0.0:9600") && caution.contains("[admin.tls]"));
+    for here in [
+        "127.0.0.1:9600",
+        "[::ffff:127.0.0.1]:9600",
+        "unix:/run/admin.sock",
+    ] {
+        let more = format!("bind = {here:?}\ntoken_file = {path:?}");
+        assert!(accepted(&with("[admin]", &more)).cautions().is_empty());
+    }
 }
 
 #[test]
