@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests: a panic there is the failing assertion
 
+#[path = "command_line/packages.rs"]
+mod packages;
+
 use std::collections::VecDeque;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
