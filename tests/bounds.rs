@@ -262,6 +262,21 @@ fn who_closes_one_half_only_is_answered_and_let_go() {
 }
 
 #[test]
+fn who_is_gone_takes_no_place_while_a_server_stands_still() {
+    let world = World::new(|builder| builder);
+    assert_eq!(world.app().call(&["GET", "k"]), Reply::Null);
+    world.source.stop();
+    for _ in 0..50 {
+        world.app().send_raw(b"GET k\r\n");
+        world.app().send_raw(b"GET k\r\nQUIT\r\n");
+    }
+    let admin = world.sidecar.admin();
+    admin.wait_for("the clients' end", |status| status["sessions"]["open"] == 0);
+    world.source.cont();
+    assert_eq!(world.app().call(&["SET", "k", "v"]), Reply::ok());
+}
+
+#[test]
 fn without_a_descriptor_left_nobody_new_is_taken_in_and_who_is_there_goes_on() {
     const REPEATED_EVERY: Duration = Duration::from_secs(10);
     let refused = "a client could not be taken in";

@@ -29,6 +29,21 @@ fn app(sidecar: &Sidecar) -> Client {
 }
 
 #[test]
+fn a_second_monitor_brings_no_reply_and_nobody_waits_for_one() {
+    in_both_modes(|server, sidecar| {
+        for address in [server.addr(), sidecar.addr("app")] {
+            let mut client = Client::connect(address);
+            client.send_raw(b"MONITOR x\r\nMONITOR\r\nMONITOR\r\nQUIT\r\n");
+            let heard = String::from_utf8(client.read_to_close()).unwrap();
+            let replies: Vec<&str> = heard.lines().filter(|line| !line.contains('[')).collect();
+            assert_eq!(replies.len(), 3, "{heard}");
+            assert!(replies[0].starts_with("-ERR wrong number"), "{heard}");
+            assert_eq!(&replies[1..], ["+OK", "+OK"], "{heard}");
+        }
+    });
+}
+
+#[test]
 fn an_identity_taken_inside_a_transaction_stays_with_its_session() {
     in_both_modes(|_, sidecar| {
         let mut ann = app(sidecar);

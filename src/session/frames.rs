@@ -31,8 +31,8 @@ pub(super) struct Frames {
     bytes: usize,
     /// Its invalidations go to a connection that cannot be found on the other side.
     unmovable: bool,
-    /// MONITOR was sent.
-    monitor: bool,
+    /// Whether it monitors.
+    monitor: Monitor,
     /// CLIENT TRACKING, as it was asked for.
     pub(super) tracking: Tracking,
     /// What the connection owes, oldest first.
@@ -42,6 +42,18 @@ pub(super) struct Frames {
     /// The line between the sides.
     line: Line,
     gauge: Option<Gauge>,
+}
+
+/// How far MONITOR has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Monitor {
+    /// It was not sent, or refused.
+    #[default]
+    Off,
+    /// It has no reply yet.
+    Asked,
+    /// Each command that the server executes brings a line.
+    On,
 }
 
 /// A reply that is owed.
@@ -145,6 +157,17 @@ impl Session {
         {
             return Ok(self.answer(TOO_MANY));
         }
+        if asked.verdict.effect == Effect::Monitor && asked.request.len() == 1 {
+            match self.frames.monitor {
+                Monitor::Off => {}
+                Monitor::Asked => {
+                    self.client.signal_when_answered();
+                    return Ok(Step::Parked(Park::Order));
+                }
+                // Servers give no second one a reply, and whoever waited for it would wait for ever.
+                Monitor::On => return Ok(Step::Done),
+            }
+        }
         let tracks = asked.verdict.effect == Effect::ClientTracking;
         if tracks && self.frames.tracking.is_asked() {
             self.client.signal_when_answered();
@@ -183,8 +206,8 @@ impl Session {
                         Handling::Show(Purpose::Tracking)
                     }
                     Effect::Monitor => {
-                        self.frames.monitor = true;
-                        Handling::Relay
+                        self.frames.monitor = Monitor::Asked;
+                        Handling::Show(Purpose::Monitor)
                     }
                     _ => Handling::Relay,
                 };
@@ -286,7 +309,7 @@ impl Session {
                 self.frames.count() > 0 || self.expects_confirmation()
             }
             (Kind::Simple, _) => {
-                return if self.frames.monitor && is_monitor_line(frame) {
+                return if self.frames.monitor != Monitor::Off && is_monitor_line(frame) {
                     Meaning::Message
                 } else {
                     Meaning::Reply
@@ -346,6 +369,15 @@ impl Session {
         } else {
             self.client.part_of_answer(number, frame, true);
         }
+    }
+
+    pub(super) fn monitor_answered(&mut self, number: u64, reply: &[u8]) {
+        self.frames.monitor = if reply.starts_with(b"+") {
+            Monitor::On
+        } else {
+            Monitor::Off
+        };
+        self.client.answer(number, reply);
     }
 
     fn reply_in_frames(&mut self, frame: &[u8]) -> Result<(), End> {

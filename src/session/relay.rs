@@ -196,11 +196,14 @@ impl Session {
         // miss that, whatever was sent before it: what it waits for would be given to nobody. `request_bytes` is its
         // bound, as it is the server's own.
         let has_room = self.blocked.is_some() || self.inbox.len() < PARKED_BYTES_MAX;
-        (self.park.is_none() || has_room) && self.park != Some(Park::End) && !self.is_held_off()
+        (self.park.is_none() || has_room || self.park == Some(Park::End)) && !self.is_held_off()
     }
 
     /// Reads once, and sends on what is whole.
     fn receive(&mut self) -> Result<(), End> {
+        if self.park == Some(Park::End) {
+            return self.look_for_the_end();
+        }
         if self.inbox.is_empty() {
             let worker = Rc::clone(&self.worker);
             let mut reading = worker.scratch.borrow();
@@ -232,6 +235,16 @@ impl Session {
             return Err(End::Protocol(TOO_LARGE.to_vec()));
         }
         Ok(())
+    }
+
+    /// Reads what nobody will look at: the session ends with its last reply, or with its client.
+    fn look_for_the_end(&mut self) -> Result<(), End> {
+        let mut thrown_away = self.worker.scratch.borrow();
+        match self.client.stream().try_read(&mut thrown_away) {
+            Ok(0) => Err(End::Client),
+            Ok(_) => Ok(()),
+            Err(error) => retry(&error),
+        }
     }
 
     fn note_read(&mut self, bytes: usize) {
@@ -326,6 +339,7 @@ impl Session {
                     Purpose::Number => self.number_told(&reply),
                     Purpose::Borrowed => self.give_back(number, &reply),
                     Purpose::Tracking => self.tracking_answered(number, &reply),
+                    Purpose::Monitor => self.monitor_answered(number, &reply),
                     Purpose::Cursor => self.cursor_given(number, &reply),
                     Purpose::Prepared => self.waits_again(),
                     Purpose::ClientReply(wanted) => {

@@ -65,6 +65,8 @@ pub(super) enum Purpose {
     Prepared,
     /// CLIENT TRACKING.
     Tracking,
+    /// MONITOR.
+    Monitor,
     /// SCAN or its like, whose reply brings a cursor.
     Cursor,
     /// What stands for CLIENT REPLY.

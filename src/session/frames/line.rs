@@ -4,6 +4,7 @@
 
 use crate::resp::encode;
 use crate::session::frame_text::{is_line, line_request};
+use crate::session::frames::Monitor;
 use crate::session::private::Private;
 use crate::session::relay::{End, Session};
 use crate::session::ticket::Handling;
@@ -122,7 +123,7 @@ impl Session {
             self.frames.expect_reply(ticket);
             new.pipeline.flush();
         }
-        if self.frames.monitor {
+        if self.frames.monitor != Monitor::Off {
             new.pipeline
                 .append_unowed(&encode::command_vec(&[b"MONITOR"]));
             let ticket = self.own_ticket(Handling::Swallow);
