@@ -18,6 +18,8 @@ mod crossing;
 mod kit;
 #[path = "overhead/load.rs"]
 mod load;
+#[path = "overhead/socket.rs"]
+mod socket;
 #[path = "overhead/table.rs"]
 mod table;
 #[path = "overhead/world.rs"]
@@ -29,7 +31,7 @@ use std::time::Duration;
 use clap::Parser;
 use load::{Load, Operation, Outcome, Workload};
 use table::{Rounds, Sample};
-use world::{Peers, Way, World, cpu_time};
+use world::{Encrypted, Peers, Way, World, cpu_time};
 
 /// What Handover adds to a request, and how much goes through it.
 #[derive(Debug, Parser)]
@@ -54,6 +56,9 @@ struct Arguments {
     /// Measure the other proxies that are on PATH as well.
     #[arg(long)]
     peers: bool,
+    /// Measure TLS as well: to the clients, to the server, to both.
+    #[arg(long)]
+    tls: bool,
     /// Passed by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -80,6 +85,7 @@ fn main() {
         // `cargo test` runs it as a test: everything once, for a moment.
         arguments.rounds = 1;
         arguments.seconds = 0.02;
+        arguments.tls = true;
         arguments.only = Some("50 connections".to_owned());
     }
     let asked =
@@ -89,7 +95,12 @@ fn main() {
     } else {
         Peers::LeftOut
     };
-    let world = World::start(peers, arguments.workers);
+    let encrypted = if arguments.tls {
+        Encrypted::Included
+    } else {
+        Encrypted::LeftOut
+    };
+    let world = World::start(peers, encrypted, arguments.workers);
     for (name, connections, pipeline, value_bytes) in WORKLOADS {
         if arguments
             .only

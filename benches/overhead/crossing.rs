@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::kit::{LIMIT, RedisServer, Sidecar, eventually};
-use crate::load::{Address, Load, Operation, Outcome, Workload};
+use crate::load::{Load, Operation, Outcome, Workload};
+use crate::socket::Address;
 use crate::table::median;
 use crate::world::quiet;
 

@@ -6,14 +6,18 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use toml::Table;
+
 use crate::kit::{
-    LIMIT, Listener, Process, RedisServer, Sidecar, SidecarBuilder, eventually, free_address,
+    Authority, LIMIT, Listener, Process, RedisServer, Sidecar, SidecarBuilder, eventually,
+    free_address,
 };
-use crate::load::Address;
+use crate::socket::{Address, trusting};
 
 /// One way to the server.
 pub struct Way {
@@ -30,19 +34,28 @@ pub struct World {
     _sidecars: Vec<Sidecar>,
     _peers: Vec<Process>,
     _directory: TempDir,
+    _authority: Authority,
 }
 
-/// Which ways are measured.
+/// Whether other proxies are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peers {
     Included,
     LeftOut,
 }
 
+/// Whether ways with TLS are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encrypted {
+    Included,
+    LeftOut,
+}
+
 impl World {
     /// `workers` is that of each sidecar.
-    pub fn start(peers: Peers, workers: i64) -> World {
-        let source = RedisServer::start();
+    pub fn start(peers: Peers, encrypted: Encrypted, workers: i64) -> World {
+        let authority = Authority::new("bench");
+        let (source, tls_port) = database(&authority);
         let directory = tempfile::tempdir().unwrap();
         let mut ways = vec![Way {
             name: "direct".to_owned(),
@@ -72,6 +85,11 @@ impl World {
             }
             sidecars.push(sidecar);
         }
+        if encrypted == Encrypted::Included {
+            let (others, encrypting) = encrypted_ways(&authority, &source, tls_port, workers);
+            ways.extend(others);
+            sidecars.extend(encrypting);
+        }
         let mut started = Vec::new();
         if peers == Peers::Included {
             for (name, command) in [
@@ -98,8 +116,77 @@ impl World {
             _sidecars: sidecars,
             _peers: started,
             _directory: directory,
+            _authority: authority,
         }
     }
+}
+
+/// The server, with a second port for TLS.
+fn database(authority: &Authority) -> (RedisServer, u16) {
+    let port = free_address().port();
+    let shows = authority.certificate("database");
+    let server = RedisServer::options()
+        .arguments(&["--tls-port", &port.to_string(), "--tls-auth-clients", "no"])
+        .arguments(&["--tls-cert-file", shows.cert.to_str().unwrap()])
+        .arguments(&["--tls-key-file", shows.key.to_str().unwrap()])
+        .arguments(&["--tls-ca-cert-file", authority.ca().to_str().unwrap()])
+        .start();
+    (server, port)
+}
+
+/// TLS to the server itself, and a sidecar with TLS towards its clients, one with TLS towards the server, and one with
+/// both. No client shows a certificate; lanes as by default.
+fn encrypted_ways(
+    authority: &Authority,
+    source: &RedisServer,
+    tls_port: u16,
+    workers: i64,
+) -> (Vec<Way>, Vec<Sidecar>) {
+    let trusts = trusting(&authority.ca());
+    let shows = authority.certificate("sidecar");
+    let plain = || quiet(Sidecar::new()).source(source);
+    let encrypting = || {
+        let ca = authority.ca().to_str().unwrap().to_owned();
+        plain()
+            .set("source.url", format!("rediss://127.0.0.1:{tls_port}"))
+            .set("source.tls.ca", ca)
+    };
+    let mut certificate = Table::new();
+    for (key, path) in [("cert", &shows.cert), ("key", &shows.key)] {
+        certificate.insert(key.to_owned(), path.to_str().unwrap().into());
+    }
+    let listener = || Listener::new().set("tls", certificate.clone());
+    let over_tls = |address| Address::Tls(address, Arc::clone(&trusts));
+    let begins: [&dyn Fn(SocketAddr) -> Address; 2] = [&over_tls, &Address::Tcp];
+    let mut ways = vec![Way {
+        name: "direct, TLS".to_owned(),
+        address: over_tls(SocketAddr::new(source.addr().ip(), tls_port)),
+        process: None,
+    }];
+    let mut sidecars = Vec::new();
+    for (name, sidecar, listener, begin) in [
+        ("handover, TLS to clients", plain(), listener(), begins[0]),
+        (
+            "handover, TLS to the server",
+            encrypting(),
+            Listener::new(),
+            begins[1],
+        ),
+        ("handover, TLS to both", encrypting(), listener(), begins[0]),
+    ] {
+        let sidecar = sidecar
+            .set("target.url", "redis://127.0.0.1:1")
+            .set("proxy.workers", workers)
+            .listener("tcp", listener)
+            .start();
+        ways.push(Way {
+            name: name.to_owned(),
+            address: begin(sidecar.addr("tcp")),
+            process: Some(sidecar.id()),
+        });
+        sidecars.push(sidecar);
+    }
+    (ways, sidecars)
 }
 
 /// As in production: the log says what happens, not every step.
