@@ -57,6 +57,8 @@ impl World {
                 Listener::new().reads(setup.reads).writes(setup.writes),
             )
             .set("proxy.lanes", setup.lanes)
+            // Whom a server ends, or whose password one side only takes, is worth a warning; errors and panics are not.
+            .any_warning()
             // Each line is read again at the end.
             .set("log.level", "warn")
             .start();
@@ -88,18 +90,13 @@ impl World {
     /// What has changed since the start, a line each.
     pub fn changes(&mut self) -> Vec<String> {
         let sides = ["the source", "the target"].into_iter();
-        let changes: Vec<String> = sides
+        sides
             .zip(&mut self.watched)
             .flat_map(|(side, watched)| {
                 let changes = watched.changes().into_iter();
                 changes.map(move |change| format!("{side}: {change}"))
             })
-            .collect();
-        if !changes.is_empty() {
-            // They are what is told; a server that is gone is warned of besides.
-            self.sidecar.any_warning();
-        }
-        changes
+            .collect()
     }
 
     /// The data as it was in the beginning.
