@@ -9,7 +9,7 @@ pub mod enterprise;
 mod external;
 mod failure;
 mod follow;
-mod functions;
+pub mod functions;
 mod info;
 mod keys;
 mod marker;

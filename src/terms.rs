@@ -57,6 +57,9 @@ impl fmt::Display for Side {
 /// themselves.
 pub const OWN_KEYS: &str = "__handover:";
 
+/// Bits of a counter of an Active-Active database, its sign among them: what the documents say of INCR and its like.
+pub const ACTIVE_ACTIVE_COUNTER_BITS: u32 = 59;
+
 /// Grows by one each time a policy is published by the gate.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,

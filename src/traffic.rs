@@ -10,7 +10,10 @@
 
 mod accepted;
 mod concern;
+mod counters;
+mod digests;
 mod judge;
+mod library;
 mod notebook;
 mod post;
 mod profile;
@@ -28,6 +31,10 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use self::concern::{Concerns, Said};
+pub use self::counters::{Counted, Counter};
+use self::counters::{Counters, Noted};
+use self::digests::{Called, Digests};
+use self::library::Shelf;
 use self::notebook::{Clock, Notebook};
 use self::post::Post;
 use crate::command::{CommandId, Lookout, Lookouts, ServerCommands, Table};
@@ -54,6 +61,9 @@ pub struct Traffic {
     /// What the servers said. Its lock is taken when one says something.
     said: Mutex<Said>,
     metrics: Arc<Registry>,
+    counters: Arc<Counters>,
+    shelf: Shelf,
+    digests: Arc<Digests>,
 }
 
 impl Traffic {
@@ -71,7 +81,16 @@ impl Traffic {
             concerns: Arc::new(ArcSwap::from_pointee(nothing)),
             said: Mutex::default(),
             metrics,
+            counters: Arc::default(),
+            shelf: Shelf::new(clock),
+            digests: Arc::default(),
         }
+    }
+
+    /// A library of functions is loaded on the source. To be told after what the servers said was marked.
+    pub fn saw_library(&self, name: &str, code: &[u8]) {
+        self.shelf
+            .read(name, code, self.profile, &self.concerns.load());
     }
 
     /// A server has said which commands it has.
@@ -95,9 +114,17 @@ impl Traffic {
         self.concerns.store(concerns);
     }
 
+    /// What the application counts with, where the target's counters end earlier than the source's.
+    pub fn counted(&self) -> Counted {
+        self.counters.counted()
+    }
+
     /// Everything that was found.
     pub fn seen(&self) -> Seen {
-        let notebooks = || self.notebooks.iter().map(|notebook| &**notebook);
+        let notebooks = || {
+            let of_workers = self.notebooks.iter().map(|notebook| &**notebook);
+            of_workers.chain([&self.shelf.notebook])
+        };
         Seen {
             findings: report::gather(notebooks(), self.profile, &self.concerns.load().table),
             unlisted: notebooks().map(Notebook::unlisted).sum(),
@@ -121,6 +148,7 @@ impl Traffic {
             "errors": count(Severity::Error),
             "warnings": count(Severity::Warning),
             "unlisted": unlisted,
+            "unseen_scripts": self.digests.unseen(),
             "findings": findings.iter().map(|finding| finding.written(accepted)).collect::<Vec<_>>(),
         })
     }
@@ -136,6 +164,10 @@ impl Lookouts for Traffic {
             metrics: self.metrics.shard(number),
             index: notebook::Index::default(),
             scripts: post::Scripts::default(),
+            counters: Arc::clone(&self.counters),
+            noted: Noted::default(),
+            digests: Arc::clone(&self.digests),
+            called: Called::default(),
         })
     }
 }

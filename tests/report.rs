@@ -233,3 +233,102 @@ fn an_error_stands_in_the_way_of_a_cutover_until_it_is_accepted() {
     assert_eq!(ended.json["outcome"], "committed", "{ended:?}");
     assert_eq!(client.call(&["GET", "a"]), Reply::bulk("1"));
 }
+
+#[test]
+fn functions_that_are_loaded_on_the_source_are_read() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let library = "#!lua name=orders\n\
+        redis.register_function('fill', function(keys, args)\n\
+        redis.call('SET', 'total', args[1])\n\
+        redis.call('SWAPDB', '0', '1')\n\
+        return redis.call('GET', keys[1])\nend)";
+    let loaded = source.client().call(&["FUNCTION", "LOAD", library]);
+    assert_eq!(loaded, Reply::bulk("orders"));
+    let sidecar = Sidecar::new()
+        .source(&source)
+        .target(&target)
+        .set("target.profile", "active_active")
+        .start();
+    let admin = sidecar.admin();
+    let expected = ["undeclared_keys:FCALL", "unsupported:SWAPDB"];
+    let mut found = vec![];
+    let same = eventually(LIMIT, || {
+        found = names(&admin.get("/v1/report").json);
+        found.iter().map(|(name, _)| name).eq(expected)
+    });
+    assert!(same, "{found:?}");
+    let example = finding(admin, "undeclared_keys:FCALL")["example"].to_string();
+    assert!(example.contains("library orders"), "{example}");
+
+    // One that is loaded through the proxy is seen as it comes.
+    let mut client = Client::connect(sidecar.addr("app"));
+    let other = library.replace("orders", "more").replace("fill", "more");
+    client.call(&["FUNCTION", "LOAD", &other]);
+    finding(admin, "undeclared_keys:FUNCTION LOAD");
+}
+
+#[test]
+fn counters_near_the_end_of_those_of_an_active_active_database_are_found_whatever_they_are_changed_by()
+ {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let sidecar = Sidecar::new()
+        .source(&source)
+        .target(&target)
+        .set("target.profile", "active_active")
+        .start();
+    let admin = sidecar.admin();
+    let mut client = Client::connect(sidecar.addr("app"));
+    let counters = || {
+        let preflight = admin.get("/v1/preflight").json;
+        let findings = preflight["findings"].as_array().unwrap().iter();
+        let found = findings
+            .clone()
+            .find(|finding| finding["check"] == "counters");
+        found.cloned()
+    };
+    assert!(counters().is_none(), "nobody counts");
+    send(&mut client, &["INCR few", "SET many 144115188075855871"]);
+    assert_eq!(counters().unwrap()["level"], "ok");
+    send(&mut client, &["INCR many"]);
+    let found = counters().unwrap();
+    assert_eq!(found["level"], "warning", "{found}");
+    assert!(
+        found["message"].as_str().unwrap().ends_with(": many"),
+        "{found}"
+    );
+    send(
+        &mut client,
+        &[
+            "HSET h f 288230376151711744",
+            "HINCRBY h f -1",
+            "HINCRBY h f 1",
+        ],
+    );
+    let found = counters().unwrap();
+    assert_eq!(found["level"], "error", "{found}");
+    assert!(
+        found["message"].as_str().unwrap().ends_with(": h f"),
+        "{found}"
+    );
+}
+
+#[test]
+fn scripts_that_are_called_by_their_digest_and_never_seen_are_told() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let mut past = source.client();
+    let unseen = past.call(&["SCRIPT", "LOAD", "return 1"]).into_text();
+    let seen = past.call(&["SCRIPT", "LOAD", "return 2"]).into_text();
+    let sidecar = Sidecar::new()
+        .source(&source)
+        .target(&target)
+        .set("target.profile", "active_active")
+        .start();
+    let mut client = Client::connect(sidecar.addr("app"));
+    for digest in [&unseen, &seen, &seen.to_uppercase()] {
+        client.call(&["EVALSHA", digest, "0"]);
+    }
+    // As libraries do that find it missing: it is seen all the same.
+    client.call(&["EVAL", "return 2", "0"]);
+    let report = sidecar.admin().get("/v1/report").json;
+    assert_eq!(report["unseen_scripts"], json!([unseen]), "{report:#}");
+}

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use crate::config::Settings;
-use crate::link::preflight::{Clients, Entry, User};
+use crate::link::preflight::{Clients, Counter, Entry, User};
 use crate::metrics::Registry;
 use crate::session::{Auth, Claim, CredentialMapping, Users};
 use crate::terms::Identity;
+use crate::traffic::{self, Traffic};
 
 /// Gives what is known whenever it is asked.
 pub(super) fn look(
     settings: &Settings,
     registry: &Arc<Registry>,
     users: &Arc<Users>,
+    traffic: &Arc<Traffic>,
 ) -> Box<dyn Fn() -> Clients + Send> {
     let (registry, users) = (Arc::clone(registry), Arc::clone(users));
+    let (traffic, redact_keys) = (Arc::clone(traffic), settings.log.redact_keys);
     let configured = configured(settings);
     let mapped = settings.credentials.clone();
     Box::new(move || {
@@ -33,10 +36,25 @@ pub(super) fn look(
                     },
                 }
             });
+        let counted = traffic.counted();
         Clients {
             sessions: registry.sessions().open,
             users: configured.iter().cloned().chain(as_they_are).collect(),
             has_forgotten_users: seen.has_forgotten,
+            counters: counted
+                .counters
+                .into_iter()
+                .map(|counter| Counter {
+                    called: if redact_keys {
+                        "a counter (keys are not shown)".to_owned()
+                    } else {
+                        called(&counter)
+                    },
+                    key: counter.key,
+                    field: counter.field,
+                })
+                .collect(),
+            has_forgotten_counters: counted.has_forgotten,
         }
     })
 }
@@ -58,6 +76,15 @@ fn configured(settings: &Settings) -> Vec<User> {
             entry: Entry::Configured(Box::new(identities)),
         })
         .collect()
+}
+
+/// The key, and the field behind it, as people may read them.
+fn called(counter: &traffic::Counter) -> String {
+    let key = counter.key.escape_ascii();
+    match &counter.field {
+        None => key.to_string(),
+        Some(field) => format!("{key} {}", field.escape_ascii()),
+    }
 }
 
 fn is_mapped(name: &[u8], credentials: &[CredentialMapping]) -> bool {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::command::{Flags, ServerCommand, ServerCommands, Table};
+use crate::link::functions::{self, Libraries};
+use crate::terms::Side;
 use crate::traffic::Traffic;
 use crate::upstream::Server;
 use crate::upstream::control::{Control, Error, Value};
@@ -30,11 +32,17 @@ pub(super) async fn overlay(
         let mut still_silent = Vec::new();
         for server in silent {
             match ask(&server).await {
-                Ok(commands) => {
+                Ok(Told {
+                    commands,
+                    libraries,
+                }) => {
                     known = known.overlay(&commands);
                     traffic.said(server.side, &commands);
                     traffic.mark(&mut known);
                     table.store(Arc::new(known.clone()));
+                    for (name, code) in &libraries {
+                        traffic.saw_library(name, code);
+                    }
                 }
                 // It answers, and does not tell: its ACL or its version. The built-in table stands.
                 Err(error @ Error::Refused { .. }) => {
@@ -54,10 +62,31 @@ pub(super) async fn overlay(
     }
 }
 
-async fn ask(server: &Server) -> Result<ServerCommands, Error> {
+/// What a server tells.
+struct Told {
+    commands: ServerCommands,
+    /// The functions that are loaded on the source, where it has and tells any: clients call them by name, so that what
+    /// they do is not seen in the traffic.
+    libraries: Libraries,
+}
+
+async fn ask(server: &Server) -> Result<Told, Error> {
     let mut control = Control::connect(server).await?;
     let reply = control.call(&[b"COMMAND"], COMMAND_LIMIT).await?;
-    Ok(entries(&reply).collect())
+    let commands = entries(&reply).collect();
+    let libraries = match server.side {
+        Side::Source => {
+            let mut replies = control
+                .pipeline(&[functions::request()], COMMAND_LIMIT)
+                .await?;
+            replies.pop().and_then(functions::of_reply)
+        }
+        Side::Target => None,
+    };
+    Ok(Told {
+        commands,
+        libraries: libraries.unwrap_or_default(),
+    })
 }
 
 /// The entries of COMMAND's reply, subcommands included. What is not as documented is left out: it stays unknown, and

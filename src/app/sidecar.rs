@@ -182,7 +182,7 @@ impl Plane {
             resumed,
             bounds: bounds_seen.clone(),
             target_name: settings.target.name.clone(),
-            clients: clients::look(&settings, &registry, &users),
+            clients: clients::look(&settings, &registry, &users, &traffic),
             traffic: Arc::clone(&traffic),
         });
         let events = Events::default();

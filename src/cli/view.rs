@@ -115,6 +115,8 @@ pub(super) struct Report {
     pub(super) target_commands_known: bool,
     /// The worst first.
     pub(super) findings: Vec<Incompatibility>,
+    /// Digests of scripts that are called, and whose text was not seen.
+    pub(super) unseen_scripts: Vec<String>,
     /// Requests with findings that are not listed.
     pub(super) unlisted: u64,
 }

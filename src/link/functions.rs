@@ -4,21 +4,21 @@
 use std::collections::BTreeMap;
 
 use super::Direction;
-use super::connection::{Connection, Connections, Reply};
+use super::connection::{Connection, Connections};
 use crate::upstream::control::{Error, Value};
 
 /// Libraries by name, with their code.
-pub(super) type Libraries = BTreeMap<String, Vec<u8>>;
+pub type Libraries = BTreeMap<String, Vec<u8>>;
 
-/// Asks for them; [`of_reply`] reads the answer.
-pub(super) fn request() -> Vec<Vec<u8>> {
+/// The request that asks for them; [`of_reply`] reads the answer.
+pub fn request() -> Vec<Vec<u8>> {
     ["FUNCTION", "LIST", "WITHCODE"]
         .map(|word| word.as_bytes().to_vec())
         .to_vec()
 }
 
 /// The libraries of a side; none where the server has no functions, or does not tell.
-pub(super) fn of_reply(reply: Reply) -> Option<Libraries> {
+pub fn of_reply(reply: Result<Value, String>) -> Option<Libraries> {
     match reply.ok()? {
         Value::Array(libraries) => Some(libraries.iter().filter_map(library).collect()),
         Value::Bulk(_) | Value::Simple(_) | Value::Integer(_) | Value::Null => None,

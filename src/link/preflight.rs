@@ -4,6 +4,7 @@
 
 mod capacity;
 mod cluster;
+mod counters;
 mod facts;
 mod others;
 mod rights;
@@ -14,6 +15,7 @@ mod way_back;
 
 use serde::Serialize;
 
+pub use self::counters::Counter;
 use self::facts::Facts;
 pub use self::users::{Clients, Entry, User};
 use super::{Direction, Driver, Link, enterprise};
@@ -81,6 +83,7 @@ pub async fn check(link: &mut Link, direction: Direction, clients: &Clients) -> 
     }
     let (copied, filled) = link.connections.pair(direction.from);
     findings.extend(users::check(copied, filled, clients).await);
+    findings.extend(counters::check(copied, clients).await);
     findings
 }
 

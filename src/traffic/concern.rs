@@ -19,6 +19,20 @@ pub(super) struct Concern {
     pub(super) keys: Placing,
     /// What its arguments decide.
     pub(super) argument: Argument,
+    /// What it counts with.
+    pub(super) counting: Counting,
+}
+
+/// What a command counts with, where counters end earlier than on the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Counting {
+    /// It does not count, or there is nothing to fear.
+    #[default]
+    Nothing,
+    /// With the key that is its first argument.
+    Key,
+    /// With a field of that key, its second argument.
+    Field,
 }
 
 /// Where the keys of one command may lie.
@@ -47,6 +61,10 @@ pub(super) enum Argument {
     Increment(usize),
     /// The text of a script at this position.
     Script(usize),
+    /// The digest of a script, which stands for its text.
+    Digest,
+    /// The code of a library of functions, which is the last argument.
+    Library,
     /// The settings that CONFIG GET asks for.
     SettingsRead,
     /// The settings that CONFIG SET changes.
@@ -166,6 +184,11 @@ fn concern(profile: Profile, said: &Said, command: &Command) -> Concern {
         absent,
         keys: placing(profile, command),
         argument: argument(profile, name),
+        counting: match (profile, name) {
+            (Profile::ActiveActive, "INCR" | "DECR" | "INCRBY" | "DECRBY") => Counting::Key,
+            (Profile::ActiveActive, "HINCRBY") => Counting::Field,
+            _ => Counting::Nothing,
+        },
     }
 }
 
@@ -205,6 +228,8 @@ fn argument(profile: Profile, name: &str) -> Argument {
         "COPY" => Argument::CopyDatabase,
         "EVAL" | "EVAL_RO" => Argument::Script(1),
         "SCRIPT LOAD" => Argument::Script(2),
+        "EVALSHA" | "EVALSHA_RO" => Argument::Digest,
+        "FUNCTION LOAD" => Argument::Library,
         "CONFIG GET" => Argument::SettingsRead,
         "CONFIG SET" => Argument::SettingsChanged,
         "CLIENT TRACKING" => Argument::Redirect,
@@ -269,7 +294,7 @@ mod tests {
         for (name, enterprise, active_active) in [
             ("GET", false, false),
             ("SET", false, false),
-            ("INCR", false, false),
+            ("INCR", false, true),
             ("HSET", false, false),
             ("LPUSH", false, false),
             ("MGET", false, false),

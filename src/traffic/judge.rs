@@ -8,11 +8,12 @@ use crate::command::keys::keys;
 use crate::command::slot::TagRule;
 use crate::command::{Command, Span};
 use crate::resp::request::Request;
+use crate::terms::ACTIVE_ACTIVE_COUNTER_BITS;
 
 /// Beyond these a counter of an Active-Active database does not go.
-const COUNTER_MAX: u64 = 1 << 58;
+const COUNTER_MAX: u64 = 1 << (ACTIVE_ACTIVE_COUNTER_BITS - 1);
 /// Half of that is near.
-const COUNTER_NEAR: u64 = 1 << 57;
+const COUNTER_NEAR: u64 = COUNTER_MAX / 2;
 
 /// Something that is wrong with a request, and which of its arguments shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,9 @@ fn misplaced(command: &Command, request: &Request<'_>) -> Option<Rule> {
 
 fn fault_of_argument(argument: Argument, request: &Request<'_>) -> Option<Fault> {
     let (rule, shown) = match argument {
-        Argument::None | Argument::Script(_) => return None,
+        Argument::None | Argument::Script(_) | Argument::Digest | Argument::Library => {
+            return None;
+        }
         Argument::StreamId => (Rule::ExplicitStreamId, Some(explicit_id(request)?)),
         Argument::Database => (
             Rule::DatabaseNumber,

@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 
 use super::concern::{Argument, Concerns};
+use super::counters::{Counters, Noted};
+use super::digests::{Called, Digests};
 use super::judge::{self, Fault};
 use super::notebook::{Client, Index, Notebook};
 use super::profile::Profile;
@@ -16,6 +18,7 @@ use super::script::{self, Reading, Replication};
 use super::shown::{self, Keys};
 use crate::command::{Command, CommandId, Lookout, Sighting, Span, Transactions};
 use crate::metrics::{FindingSeverity, Shard};
+use crate::resp::request::Request;
 
 /// Scripts whose text is not read again; when there are more, all are forgotten.
 const SCRIPTS_MAX: usize = 1_024;
@@ -30,6 +33,22 @@ pub(super) struct Post {
     pub(super) metrics: Arc<Shard>,
     pub(super) index: Index,
     pub(super) scripts: Scripts,
+    /// Of all workers.
+    pub(super) counters: Arc<Counters>,
+    /// What this one has told them.
+    pub(super) noted: Noted,
+    /// Of all workers.
+    pub(super) digests: Arc<Digests>,
+    /// What this one has told them.
+    pub(super) called: Called,
+}
+
+/// The text of the script, or of the library, that a request brings.
+fn script_text<'a>(argument: Argument, request: &Request<'a>) -> Option<&'a [u8]> {
+    if let Argument::Script(at) = argument {
+        return request.argument(at);
+    }
+    (argument == Argument::Library).then(|| request.argument(request.len().checked_sub(1)?))?
 }
 
 /// What the scripts that this worker saw do, by the digest of their texts.
@@ -77,9 +96,11 @@ impl Post {
         for fault in judge::judge(concern, command, sighting.request) {
             self.write_down(fault, id, command, sighting);
         }
-        if let Argument::Script(at) = concern.argument
-            && let Some(text) = sighting.request.argument(at)
-        {
+        self.counters
+            .note(&self.noted, concern.counting, sighting.request);
+        if concern.argument == Argument::Digest {
+            self.digests.called(&self.called, sighting.request);
+        } else if let Some(text) = script_text(concern.argument, sighting.request) {
             self.look_into_script(concerns, text, command, sighting);
         }
     }
@@ -97,9 +118,10 @@ impl Post {
         if readings.len() >= SCRIPTS_MAX {
             readings.clear();
         }
-        let reading = readings
-            .entry(digest)
-            .or_insert_with(|| script::read(text, &concerns.table));
+        let reading = readings.entry(digest).or_insert_with(|| {
+            self.digests.seen(text);
+            script::read(text, &concerns.table)
+        });
         for called in &reading.calls {
             if let Some(rule) = concerns.of(*called).absent {
                 let name = concerns.table.name(*called);
@@ -108,7 +130,7 @@ impl Post {
             }
         }
         let takes_none =
-            sighting.request.argument(2) == Some(b"0") && command.name != "SCRIPT LOAD";
+            sighting.request.argument(2) == Some(b"0") && command.name.starts_with("EVAL");
         let undeclared = reading
             .undeclared
             .as_ref()

@@ -16,7 +16,11 @@ pub(in crate::cli) fn report(report: &Report) -> String {
         );
         let _ = writeln!(text, "{:7}  for example {}", "", finding.example);
         let senders: Vec<_> = finding.clients.iter().map(sender).collect();
-        let _ = writeln!(text, "{:7}  from {}", "", senders.join("; "));
+        if senders.is_empty() {
+            let _ = writeln!(text, "{:7}  in what is loaded on the source", "");
+        } else {
+            let _ = writeln!(text, "{:7}  from {}", "", senders.join("; "));
+        }
         let _ = writeln!(text, "{:7}  -> {}", "", finding.what_to_do);
     }
     let count = |severity: &str| {
@@ -35,6 +39,15 @@ pub(in crate::cli) fn report(report: &Report) -> String {
             text,
             "{} requests with findings are not listed",
             report.unlisted
+        );
+    }
+    if !report.unseen_scripts.is_empty() {
+        let _ = writeln!(
+            text,
+            "{} scripts are called by their digest and were not seen, so that nothing is known of them: {}; \
+             have them loaded again through the proxy (SCRIPT LOAD), which also carries them to the target",
+            report.unseen_scripts.len(),
+            report.unseen_scripts.join(", ")
         );
     }
     if !report.target_commands_known {

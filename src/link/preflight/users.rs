@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::counters::Counter;
 use super::rights::{Categories, Rights};
 use super::{Finding, Verdict};
 use crate::link::connection::{Connection, Reply};
@@ -24,6 +25,10 @@ pub struct Clients {
     pub users: Vec<User>,
     /// There were more users than are remembered.
     pub has_forgotten_users: bool,
+    /// What the application counts with, where that has to be looked at.
+    pub counters: Vec<Counter>,
+    /// There were more counters than are remembered.
+    pub has_forgotten_counters: bool,
 }
 
 /// A user of the application.
