@@ -181,6 +181,13 @@ impl Session {
             Got::Park(park) => return Ok(Step::Parked(park)),
             Got::None(reply) => return Ok(self.answer(&reply)),
         };
+        if !self.frames.is_on() && pipeline.outstanding() > 0 {
+            // What it owes is a reply to the proxy itself: of an UNWATCH or DISCARD that the client did not send.
+            if let Some(waker) = self.client.waker() {
+                pipeline.wait(waker);
+            }
+            return Ok(Step::Parked(Park::Room));
+        }
         self.enter_frames(&pipeline);
         self.count(side, asked.verdict.class);
         // What is prepared on the other side no longer matches; it is prepared again.
