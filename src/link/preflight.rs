@@ -6,6 +6,7 @@ mod capacity;
 mod cluster;
 mod counters;
 mod facts;
+mod oss_cluster;
 mod others;
 mod rights;
 mod sameness;
@@ -113,8 +114,9 @@ const fn rule(name: &'static str, judge: fn(&Pair<'_>) -> Verdict) -> Rule {
 }
 
 /// What holds whatever replicates.
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     rule("not_the_same_server", sameness::not_the_same_server),
+    rule("oss_cluster", oss_cluster::of_one_server),
     rule("filled_side_empty", setup::filled_side_empty),
     rule("databases", sameness::databases),
     rule("modules", sameness::modules),

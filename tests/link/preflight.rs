@@ -1,6 +1,7 @@
 //! What must be right before a migration.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use handover::link::preflight::{Clients, Entry, Finding, Level, User, check};
 use handover::link::{Link, Settings};
@@ -275,4 +276,38 @@ async fn rights_that_nobody_tells_are_unknown_and_not_taken_for_granted() {
             .expect("advice")
             .contains("/v1/redis_acls")
     );
+}
+
+#[tokio::test]
+async fn one_master_of_several_is_not_taken_for_the_whole_cluster() {
+    let buses = [free_port(), free_port()];
+    let [first, second] = buses.map(|bus| {
+        let bus = bus.to_string();
+        Redis::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus])
+    });
+    let mut at_first = first.client().await;
+    ask(&mut at_first, "CLUSTER ADDSLOTSRANGE 0 8191").await;
+    ask(&mut at_first, "CLUSTER ADDSLOTSRANGE 8192 16383").await;
+    let mut world = World::of(first, Redis::start());
+    let alone = findings(&mut world.link).await;
+    assert_eq!(level_of(&alone, "oss_cluster"), Level::Ok);
+
+    ask(&mut at_first, "CLUSTER DELSLOTSRANGE 8192 16383").await;
+    let mut at_second = second.client().await;
+    ask(&mut at_second, "CLUSTER ADDSLOTSRANGE 8192 16383").await;
+    let meet = format!("CLUSTER MEET 127.0.0.1 {} {}", second.port, buses[1]);
+    ask(&mut at_first, &meet).await;
+    let end = Instant::now() + LIMIT;
+    loop {
+        let found = findings(&mut world.link).await;
+        if level_of(&found, "oss_cluster") == Level::Error {
+            let finding = found
+                .iter()
+                .find(|it| it.check == "oss_cluster")
+                .expect("it");
+            assert!(finding.message.contains("one of 2 masters"), "{finding:?}");
+            return;
+        }
+        assert!(Instant::now() < end, "the nodes never met: {found:?}");
+    }
 }

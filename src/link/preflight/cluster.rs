@@ -1,6 +1,6 @@
 //! Rules about a Redis Enterprise target: what its cluster tells of it, and what an Active-Active database is not.
 
-use super::{Pair, Verdict, capacity};
+use super::{Pair, Verdict, capacity, oss_cluster};
 use crate::link::enterprise::Findings;
 use crate::link::enterprise::SOURCES_MAX;
 
@@ -28,7 +28,7 @@ pub(super) struct Case<'a> {
 pub(super) type Rule = (&'static str, fn(&Case<'_>) -> Verdict);
 
 /// All of them.
-pub(super) const RULES: [Rule; 16] = [
+pub(super) const RULES: [Rule; 17] = [
     ("cluster_version", version),
     ("target_database", database),
     ("not_the_same_server", not_the_source),
@@ -36,6 +36,7 @@ pub(super) const RULES: [Rule; 16] = [
     ("peers", peers),
     ("sources", sources),
     ("source_kind", source_kind),
+    ("oss_cluster", oss_cluster::of_several),
     ("source_encryption", encryption),
     ("positions", positions),
     ("databases", databases),

@@ -39,6 +39,8 @@ pub(super) struct Facts {
     pub(super) replication_address: Option<(String, u16)>,
     /// The host by which we reach it; none for a unix socket.
     pub(super) host: Option<String>,
+    /// How many masters the open-source cluster has of which it is a node; none where it is in none, or does not tell.
+    pub(super) cluster_masters: Option<usize>,
     /// Whether we reach it over TLS.
     pub(super) is_encrypted: bool,
     /// Why its user may not replicate, in the server's words; none where it may, or where the server cannot say.
@@ -54,6 +56,7 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
         words(&["TIME"]),
         words(&["MODULE", "LIST"]),
         functions::request(),
+        words(&["CLUSTER", "INFO"]),
     ];
     requests.extend(SETTINGS.map(|name| words(&["CONFIG", "GET", name])));
     if let Identity::User { name, .. } = &connection.server.identity {
@@ -78,6 +81,10 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
         .map(|clock| clock - i128::try_from(now.as_millis()).unwrap_or(i128::MAX));
     let modules = replies.next().and_then(module_names);
     let functions = replies.next().and_then(functions::of_reply);
+    let cluster_masters = replies
+        .next()
+        .and_then(Result::ok)
+        .and_then(|reply| Info::from_reply(&reply).number("cluster_size"));
     let settings = SETTINGS
         .into_iter()
         .zip(replies.by_ref())
@@ -97,6 +104,7 @@ pub(super) async fn gather(connection: &mut Connection) -> Result<Facts, Error> 
             Endpoint::Tcp { host, .. } => Some(host.clone()),
             Endpoint::Unix(_) => None,
         },
+        cluster_masters,
         is_encrypted: connection.server.dial.tls.is_some(),
         replication_refused,
         other_writers,
