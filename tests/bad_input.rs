@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::{Client, LIMIT, RedisServer, Reply, Sidecar, SidecarBuilder, eventually};
+use kit::{Client, LIMIT, RedisServer, Reply, Sidecar, SidecarBuilder, eventually, newer_servers};
 use serde_json::Value;
 use tap::Tap;
 
@@ -52,6 +52,29 @@ fn malformed_requests_get_the_servers_own_error_and_none_of_it_reaches_the_serve
     }
     assert!(tap.saw("SET"), "the tap shows what is sent");
     assert!(!tap.saw("needle"));
+}
+
+#[test]
+fn a_word_that_newer_servers_repeat_raw_passes_for_nobodys_reply() {
+    let (a, b) = (RedisServer::start(), RedisServer::start());
+    let mut pairs = vec![(a, b)];
+    pairs.extend(newer_servers().into_iter().map(|(_, program)| {
+        let start = || RedisServer::options().program(&program).start();
+        (start(), start())
+    }));
+    for (a, b) in pairs {
+        // A connection that gets a reply which nobody asked for is given up, with a warning: the test would fail.
+        let sidecar = Sidecar::new().source(&a).target(&b).start();
+        let mut client = Client::connect(sidecar.addr("app"));
+        let listing = &["FUNCTION", "LIST", "x\r\n+from nowhere"];
+        assert!(client.call(listing).is_error("ERR handover: a line break"));
+        assert_eq!(client.call(&["MULTI"]), Reply::ok());
+        assert!(client.call(listing).is_error("ERR handover: a line break"));
+        assert!(client.call(&["EXEC"]).is_error("EXECABORT"));
+        assert_eq!(client.call(&["FUNCTION", "LIST"]), Reply::Array(Vec::new()));
+        assert!(client.call(&["FUNCTION", "LIST", "x"]).is_error("ERR"));
+        assert_eq!(client.call(&["ECHO", "mine"]), Reply::bulk("mine"));
+    }
 }
 
 #[test]

@@ -139,6 +139,7 @@ const EFFECTS: &[(Effect, &[&str])] = &[
     (Effect::Script, &["EVAL", "EVAL_RO", "SCRIPT FLUSH", "SCRIPT LOAD"]),
     (Effect::ScriptBySha, &["EVALSHA", "EVALSHA_RO"]),
     (Effect::Cursor, &["HSCAN", "SCAN", "SSCAN", "ZSCAN"]),
+    (Effect::Echo, &["FUNCTION LIST"]),
     (Effect::Asking, &["ASKING"]),
     (Effect::HttpRequest, &["HOST:", "POST"]),
 ];

@@ -123,6 +123,9 @@ pub enum Effect {
     ScriptBySha,
     /// SCAN, HSCAN, SSCAN, ZSCAN: the cursor means something only to the side that gave it.
     Cursor,
+    /// FUNCTION LIST: a server repeats a word that it does not know in its error. Newer ones (Valkey 8.1, Redis 8.2) do so
+    /// without replacing line breaks, so that what follows such a break passes for replies, to others on the same lane.
+    Echo,
     /// ASKING: holds for the next command on the same connection.
     Asking,
     /// POST or Host: — a browser; the session is closed, as Redis does.

@@ -55,6 +55,14 @@ impl<'a> Asked<'a> {
     pub(super) fn frame(&self) -> &'a [u8] {
         self.request.frame()
     }
+
+    /// Why no server must see this; none where one may. Only of commands with [`Effect::Echo`].
+    pub(super) fn spoils_the_reply(&self) -> Option<&'static str> {
+        let breaks = |word: &[u8]| word.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        self.request.arguments().any(breaks).then_some(
+            "a line break in a word of FUNCTION LIST is not passed on: some servers' answer to it is no valid reply",
+        )
+    }
 }
 
 impl Session {
@@ -71,6 +79,10 @@ impl Session {
             Effect::None | Effect::Script | Effect::ScriptBySha | Effect::Asking => {
                 self.plain(asked)
             }
+            Effect::Echo => match asked.spoils_the_reply() {
+                Some(text) => Ok(self.refuse_here(text)),
+                None => self.plain(asked),
+            },
             Effect::Cursor => self.cursor(asked),
             Effect::Quit => Ok(self.quit()),
             Effect::HttpRequest => Err(End::Client),

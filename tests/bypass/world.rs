@@ -99,6 +99,14 @@ impl World {
             .collect()
     }
 
+    /// Where the proxy and a server did not mean the same by what was sent: somebody may have had the reply of somebody
+    /// else.
+    pub fn lost_steps(&self) -> Vec<String> {
+        let log = self.sidecar.log();
+        let lost = |line: &&str| line.contains("a connection was given up");
+        log.lines().filter(lost).map(ToOwned::to_owned).collect()
+    }
+
     /// The data as it was in the beginning.
     pub fn plant_again(&mut self) {
         for watched in &mut self.watched {

@@ -97,6 +97,7 @@ fn effects_on_the_session_are_known() {
     check("CLIENT KILL 1", Class::Admin, Effect::PinOnce);
     check("CLIENT UNBLOCK 1", Class::Admin, Effect::None);
     check("SCRIPT EXISTS x", Class::Inspect, Effect::None);
+    check("FUNCTION LIST", Class::Inspect, Effect::Echo);
     check("SCRIPT LOAD x", Class::Admin, Effect::Script);
     check("SCRIPT KILL", Class::Admin, Effect::PinOnce);
     check("EVAL x 0", Class::Write, Effect::Script);

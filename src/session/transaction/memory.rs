@@ -147,6 +147,7 @@ impl Session {
             {
                 Some("CLIENT REPLY inside MULTI is not possible through this proxy")
             }
+            Effect::Echo => asked.spoils_the_reply(),
             Effect::MaintenanceNotices => Some("CLIENT MAINT_NOTIFICATIONS is not passed on"),
             Effect::Auth | Effect::Hello if !self.worker.credentials.is_empty() => Some(
                 "AUTH and HELLO inside MULTI are not possible where [[credentials]] are mapped",
