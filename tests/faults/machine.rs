@@ -110,12 +110,15 @@ fn a_commit_that_cannot_be_written_is_none_and_the_source_serves_after_a_restart
     ] {
         let _alone = alone();
         let mut world = World::ready();
-        world.sidecar.expect_warning(word);
-        world.sidecar.expect_warning("journal_failed");
-        world.sidecar.expect_warning("aborted: ");
+        // On a slow machine the answer to the detach comes late besides, and that is in doubt.
+        world.sidecar.any_warning();
         world.say_at_the_detach(what);
         let answer = world.sidecar.admin().cutover();
         assert_eq!(answer.json["outcome"], "aborted", "{what}: {}", answer.text);
+        for warning in [word, "journal_failed", "aborted: "] {
+            let log = world.sidecar.log();
+            assert!(log.contains(warning), "{what}: {warning}: {log}");
+        }
         world.is_on("source");
         world.sidecar.kill();
         world.shim.say("");
