@@ -6,6 +6,7 @@
 
 pub mod control;
 mod lane;
+mod line;
 mod open;
 mod own;
 mod pipeline;
@@ -15,6 +16,7 @@ mod server;
 mod sink;
 
 pub use lane::{Lane, LaneKey, LaneState, Lanes};
+pub use line::{Asks, InLine};
 pub use open::{OpenError, Opened, Setup, open};
 pub use own::{Mine, Own};
 pub use pipeline::Pipeline;

@@ -71,3 +71,41 @@ fn a_server_that_is_slow_as_a_whole_is_waited_for() {
     assert_eq!(other.call(&["GET", "k"]), Reply::bulk("v"));
     assert_eq!(slow.read_reply(), Reply::ok());
 }
+
+#[test]
+fn who_asks_for_little_does_not_stand_behind_who_asks_for_much() {
+    const WINDOW: u32 = 16;
+    const MUCH: usize = 1000;
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let sidecar = Sidecar::new()
+        .source(&source)
+        .target(&target)
+        .set("proxy.workers", 1)
+        .set("proxy.limits.lane_requests", i64::from(WINDOW))
+        // Nobody goes on beside the lane while the server stands still.
+        .set("proxy.lane_stall", "1m")
+        .start();
+    let app = || Client::connect(sidecar.addr("app"));
+    let (mut much, mut little, mut monitor) = (app(), app(), source.client());
+    for session in [&mut much, &mut little] {
+        assert_eq!(session.call(&["GET", "k"]), Reply::Null);
+    }
+    assert_eq!(monitor.call(&["MONITOR"]), Reply::ok());
+    source.stop();
+    let requests = [["GET", "much"].as_slice(); MUCH].map(kit::encode).concat();
+    much.send_raw(&requests);
+    little.send(&["GET", "little"]);
+    // The one worker answers this by itself, and has read the others before.
+    assert_eq!(app().call(&["QUIT"]), Reply::ok());
+    source.cont();
+    assert_eq!(little.read_reply(), Reply::Null);
+    for _ in 0..MUCH {
+        assert_eq!(much.read_reply(), Reply::Null);
+    }
+    let lines = std::iter::repeat_with(|| monitor.read_reply().into_text());
+    let before = lines.take_while(|it| !it.contains("little")).count();
+    assert!(
+        before <= WINDOW as usize,
+        "the server saw {before} of {MUCH} requests before the other client's only one"
+    );
+}

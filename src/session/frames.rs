@@ -183,10 +183,7 @@ impl Session {
         };
         if !self.frames.is_on() && pipeline.outstanding() > 0 {
             // What it owes is a reply to the proxy itself: of an UNWATCH or DISCARD that the client did not send.
-            if let Some(waker) = self.client.waker() {
-                pipeline.wait(waker);
-            }
-            return Ok(Step::Parked(Park::Room));
+            return Ok(self.wait_for_room(&pipeline));
         }
         self.enter_frames(&pipeline);
         self.count(side, asked.verdict.class);

@@ -211,7 +211,10 @@ impl Session {
         if let Some(pipeline) = lane.pipeline() {
             if self.is_stalled(&pipeline)
                 && let Some(waker) = self.client.waker()
-                && self.worker.lanes.relieve(lane, &pipeline, waker)
+                && self
+                    .worker
+                    .lanes
+                    .relieve(lane, &pipeline, self.asks, waker, &mut self.in_line)
             {
                 return Ok(Got::Park(Park::Connection));
             }

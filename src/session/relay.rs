@@ -32,7 +32,7 @@ use super::{Auth, ListenerSettings};
 use crate::metrics::{ClientError, Gauge};
 use crate::resp::request::{self, ProtocolError};
 use crate::terms::Side;
-use crate::upstream::{Loss, Pipeline};
+use crate::upstream::{Asks, InLine, Loss, Pipeline};
 
 /// One client connection. What few sessions need, or for a moment only, is boxed: most of them are idle, and many.
 pub(super) struct Session {
@@ -74,6 +74,10 @@ pub(super) struct Session {
     pub(super) part: Option<Part>,
     /// Why the oldest request in the inbox waits.
     pub(super) park: Option<Park>,
+    /// Whether requests stand behind the present one.
+    pub(super) asks: Asks,
+    /// Where it last waited for room on a connection.
+    pub(super) in_line: Option<InLine>,
     /// Counts the request while the gate holds it.
     pub(super) held: Option<Gauge>,
     /// Counts the inbox while the gate holds writes.
@@ -145,6 +149,8 @@ impl Session {
             iterations: Iterations::default(),
             part: None,
             park: None,
+            asks: Asks::Once,
+            in_line: None,
             held: None,
             share: None,
             guest,

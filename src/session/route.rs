@@ -176,12 +176,17 @@ impl Session {
             Got::None(reply) => return Ok(Err(self.answer(&reply))),
         };
         if !self.has_room(&pipeline) {
-            if let Some(waker) = self.client.waker() {
-                pipeline.wait(waker);
-            }
-            return Ok(Err(Step::Parked(Park::Room)));
+            return Ok(Err(self.wait_for_room(&pipeline)));
         }
         Ok(Ok(pipeline))
+    }
+
+    /// Parks the present request until it is this session's turn on `pipeline`.
+    pub(super) fn wait_for_room(&mut self, pipeline: &Pipeline<Client>) -> Step {
+        if let Some(waker) = self.client.waker() {
+            pipeline.wait(self.asks, waker, &mut self.in_line);
+        }
+        Step::Parked(Park::Room)
     }
 
     /// Whether `pipeline` takes one more request.

@@ -18,7 +18,7 @@ use crate::gate::{Admission, Permit};
 use crate::metrics::ClientError;
 use crate::resp::request::{self, Form, Request, Scanned};
 use crate::terms::Side;
-use crate::upstream::Pipeline;
+use crate::upstream::{Asks, Pipeline};
 
 /// Requests that go out together.
 struct Run {
@@ -104,6 +104,11 @@ impl Session {
                 }
             }
             self.send(input, run.take());
+            self.asks = if at + shape.length == input.len() {
+                Asks::Once
+            } else {
+                Asks::More
+            };
             let step = match shape.form {
                 Form::Canonical => {
                     let request = Request::new(frame, &shape);

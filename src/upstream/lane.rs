@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::line::{Asks, InLine};
 use super::open::{OpenError, Opened, Setup, open};
 use super::pipeline::Pipeline;
 use super::scratch::Scratch;
@@ -162,7 +163,9 @@ impl<S: Sink> Lanes<S> {
         self: &Rc<Self>,
         lane: &Rc<Lane<S>>,
         pipeline: &Rc<Pipeline<S>>,
+        asks: Asks,
         waker: Waker,
+        in_line: &mut Option<InLine>,
     ) -> bool {
         match lane.relief.get() {
             Relief::Connecting => {}
@@ -179,7 +182,7 @@ impl<S: Sink> Lanes<S> {
             }
         }
         lane.wait(waker.clone());
-        pipeline.wait(waker);
+        pipeline.wait(asks, waker, in_line);
         true
     }
 

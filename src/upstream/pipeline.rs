@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 
+use super::line::{Asks, InLine, Line};
 use super::open::Opened;
 use super::own::Mine;
 use super::reader::Reader;
@@ -61,7 +62,7 @@ pub struct Pipeline<S: Sink> {
     /// The task in [`Pipeline::drive`].
     driver: RefCell<Option<Waker>>,
     /// Who waits for `outstanding` to fall.
-    waiting: RefCell<Vec<Waker>>,
+    line: RefCell<Line>,
 }
 
 /// Replies owed to one session, one after the other.
@@ -120,7 +121,7 @@ impl<S: Sink> Pipeline<S> {
             owner: RefCell::default(),
             state: Cell::new(State::Up),
             driver: RefCell::default(),
-            waiting: RefCell::default(),
+            line: RefCell::default(),
         })
     }
 
@@ -250,6 +251,7 @@ impl<S: Sink> Pipeline<S> {
     pub(super) fn set_aside(&self) {
         if self.state.get() == State::Up {
             self.state.set(State::Aside);
+            self.line.borrow_mut().call(usize::MAX);
             self.wake_driver();
         }
     }
@@ -268,9 +270,11 @@ impl<S: Sink> Pipeline<S> {
         self.wake_driver();
     }
 
-    /// Wakes `waker` when replies come in, or the connection ends.
-    pub fn wait(&self, waker: Waker) {
-        self.waiting.borrow_mut().push(waker);
+    /// Wakes `waker` when it is its turn to find room: replies have come in, or the connection has ended. `in_line` is
+    /// where its owner stood the last time.
+    pub fn wait(&self, asks: Asks, waker: Waker, in_line: &mut Option<InLine>) {
+        let mut line = self.line.borrow_mut();
+        line.join(self.number, asks, waker, in_line);
     }
 
     /// Reads, hands on, writes, until the connection ends. Spawned once.
@@ -308,7 +312,7 @@ impl<S: Sink> Pipeline<S> {
             }
         }
         if had > PRIVATE_BUFFER_BYTES && self.unsent_bytes() < had {
-            self.wake_waiting();
+            self.line.borrow_mut().call(usize::MAX);
         }
         if matches!(self.state.get(), State::Retiring | State::Aside)
             && self.outstanding.get() == 0
@@ -371,16 +375,22 @@ impl<S: Sink> Pipeline<S> {
         };
         self.metrics
             .bytes(self.side, Direction::FromServer, length as u64);
+        let before = self.outstanding.get();
         self.received(reader, &buffer[..length], Instant::now())?;
         drop(buffer);
-        self.wake_waiting();
+        self.call(before);
         Ok(())
     }
 
-    fn wake_waiting(&self) {
-        for waker in self.waiting.take() {
-            waker.wake();
-        }
+    /// Of `before` replies some have come: as many who wait have room now. Where none is to come any more, nobody would
+    /// call the others later.
+    fn call(&self, before: usize) {
+        let outstanding = self.outstanding.get();
+        let come = match outstanding {
+            0 => usize::MAX,
+            _ => before - outstanding,
+        };
+        self.line.borrow_mut().call(come);
     }
 
     fn fail(&self, loss: &Loss) {
@@ -411,9 +421,7 @@ impl<S: Sink> Pipeline<S> {
             Mode::Replies => {}
         }
         self.owner.take();
-        for waker in self.waiting.take() {
-            waker.wake();
-        }
+        self.line.borrow_mut().call(usize::MAX);
     }
 
     fn wake_driver(&self) {
