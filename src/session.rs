@@ -19,6 +19,7 @@ mod mapping;
 mod mute;
 mod outbox;
 mod private;
+mod reading;
 mod refusers;
 mod relay;
 mod replica;
