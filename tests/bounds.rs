@@ -262,6 +262,24 @@ fn who_closes_one_half_only_is_answered_and_let_go() {
 }
 
 #[test]
+fn what_was_sent_before_one_half_was_closed_is_answered_though_it_had_to_wait() {
+    const REQUESTS: usize = 100;
+    let world = World::new(|builder| {
+        let builder = builder.set("proxy.workers", 1);
+        builder.set("proxy.limits.lane_requests", 16)
+    });
+    let mut client = world.app();
+    assert_eq!(client.call(&["GET", "k"]), Reply::Null);
+    world.source.stop();
+    client.send_raw(&kit::encode(&["GET", "k"]).repeat(REQUESTS));
+    client.close_sending();
+    // The worker answers this by itself, and has seen the end of the other before.
+    assert_eq!(world.app().call(&["QUIT"]), Reply::ok());
+    world.source.cont();
+    assert_eq!(client.read_to_close(), b"$-1\r\n".repeat(REQUESTS));
+}
+
+#[test]
 fn who_is_gone_takes_no_place_while_a_server_stands_still() {
     let world = World::new(|builder| builder);
     assert_eq!(world.app().call(&["GET", "k"]), Reply::Null);

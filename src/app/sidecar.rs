@@ -3,6 +3,7 @@
 //! The order matters. The journal comes first, since it knows which side is active; a second process stops there. The
 //! listeners come before the admin API, so that who asks it whether the sidecar is ready hears the truth.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,7 +75,8 @@ pub(super) fn run(settings: Settings, file: &Path, levels: Levels) -> Result<(),
     let _entered = runtime.enter();
     // Handlers before threads: a signal that comes early must not end the process half-started.
     let signals = Signals::listen()?;
-    let admin = admin::Server::bind(&settings.admin)?;
+    let admin = admin::Server::bind(&settings.admin)
+        .map_err(|error| io::Error::new(error.kind(), format!("the admin API: {error}")))?;
     let (tuning, tunings) = watch::channel(signals::tuning(&settings));
     let data_path = DataPath::start(
         settings.proxy.workers,

@@ -1,5 +1,6 @@
 //! Listening sockets, and what they accept on its way to a worker.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,15 @@ pub enum Bind {
     },
 }
 
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bind::Tcp(address) => write!(f, "{address}"),
+            Bind::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A bound, listening socket. Dropping it removes a unix socket's file.
 #[derive(Debug)]
 pub struct Listener {
@@ -66,8 +76,15 @@ enum Accepting {
 }
 
 impl Listener {
-    /// Binds and listens (backlog 4096). Must be called in a tokio runtime, which then owns the readiness.
+    /// Binds and listens (backlog 4096). Must be called in a tokio runtime, which then owns the readiness. An error says
+    /// where.
     pub fn bind(bind: &Bind) -> io::Result<Listener> {
+        Self::open(bind).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {bind}: {error}"))
+        })
+    }
+
+    fn open(bind: &Bind) -> io::Result<Listener> {
         match bind {
             Bind::Tcp(address) => {
                 let listener = TcpListener::from_std(listen(bind_tcp(*address)?)?.into())?;
@@ -81,7 +98,7 @@ impl Listener {
             Bind::Unix { path, mode, owner } => {
                 let (socket, file) = SocketFile::bind(path, *mode, *owner)?;
                 let listener = UnixListener::from_std(listen(socket)?.into())?;
-                let local = format!("unix:{}", path.display());
+                let local = bind.to_string();
                 Ok(Listener {
                     socket: Listening::Unix(listener),
                     local,

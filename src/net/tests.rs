@@ -249,10 +249,9 @@ async fn a_file_that_is_no_socket_is_not_replaced() {
 async fn two_listeners_cannot_share_a_port() {
     let listener = Listener::bind(&loopback()).unwrap();
     let taken = Bind::Tcp(listener.local().parse().unwrap());
-    assert_eq!(
-        Listener::bind(&taken).unwrap_err().kind(),
-        io::ErrorKind::AddrInUse
-    );
+    let error = Listener::bind(&taken).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&listener.local()), "{error}");
 }
 
 #[test]

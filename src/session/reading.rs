@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::ending::End;
 use super::leaving::Reads;
 use super::relay::{Park, Session};
+use super::reply::FAREWELL_LIMIT;
 use super::route::Place;
 use crate::metrics::ClientError;
 
@@ -14,7 +15,7 @@ impl Session {
     /// Whether there is a reason to read.
     pub(super) fn wants_read(&self) -> bool {
         let leaves = self.leaving.as_ref();
-        if leaves.is_some_and(|leaving| leaving.reads == Reads::Off) {
+        if self.sent_all.is_some() || leaves.is_some_and(|leaving| leaving.reads == Reads::Off) {
             return false;
         }
         // A parked session reads on only to notice that its client has gone. One that waits at the database must not
@@ -47,7 +48,10 @@ impl Session {
         } else {
             self.make_room();
             match self.client.stream().try_read_buf(&mut self.inbox) {
-                Ok(0) => return Err(End::Client),
+                Ok(0) => {
+                    self.sent_all = Some(Instant::now() + FAREWELL_LIMIT);
+                    return Ok(());
+                }
                 Ok(length) => self.note_read(length),
                 Err(error) => return retry(&error),
             }
@@ -60,6 +64,12 @@ impl Session {
             return Err(End::Protocol(TOO_LARGE.to_vec()));
         }
         Ok(())
+    }
+
+    /// Whether its client has sent all, and nothing of it waits here any more. What a blocked command waits for is for
+    /// somebody else, and so is what stands behind it.
+    pub(super) fn has_ended(&self) -> bool {
+        self.sent_all.is_some() && (self.park.is_none() || self.blocked.is_some())
     }
 
     /// Reads what nobody will look at: the session ends with its last reply, or with its client.

@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::BytesMut;
+use tokio::time::timeout_at;
 
 use super::blocking::Blocked;
 use super::crossing::Part;
@@ -68,6 +69,8 @@ pub(super) struct Session {
     pub(super) numberless: Option<Rc<Pipeline<Client>>>,
     /// Who it is was noted.
     pub(super) is_user_noted: bool,
+    /// Set once its client sends no more: until then, what it has sent is seen to.
+    pub(super) sent_all: Option<Instant>,
     /// Its part in a change of sides.
     pub(super) part: Option<Part>,
     /// Why the oldest request in the inbox waits.
@@ -145,6 +148,7 @@ impl Session {
             numberless: None,
             is_user_noted: false,
             iterations: Iterations::default(),
+            sent_all: None,
             part: None,
             park: None,
             asks: Asks::Once,
@@ -167,8 +171,15 @@ impl Session {
                     return Poll::Ready(Event::Signalled);
                 }
                 self.client.poll_event(cx, read)
-            })
-            .await;
+            });
+            let event = match self.sent_all {
+                None => event.await,
+                // Few are so, and all would have the timer's size.
+                Some(limit) => match Box::pin(timeout_at(limit.into(), event)).await {
+                    Ok(event) => event,
+                    Err(_) => break End::Client,
+                },
+            };
             let outcome = match event {
                 // Others may have been read since this one began to wait.
                 Event::Readable if self.is_held_off() => Ok(()),
@@ -179,7 +190,7 @@ impl Session {
             if let Err(end) = outcome {
                 break end;
             }
-            if self.client.is_gone() {
+            if self.client.is_gone() || self.has_ended() {
                 break End::Client;
             }
             if let Some(limit) = self.worker.guests.limit()

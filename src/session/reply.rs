@@ -12,6 +12,8 @@ use std::io;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
+pub(super) use farewell::FAREWELL_LIMIT;
+
 use super::mute::{Mute, Replies};
 use super::outbox::{Outbox, Placed};
 use super::ticket::Shown;

@@ -74,6 +74,6 @@ impl Client {
 }
 
 /// How long a client may take for its last replies, and to close; and a server, for the replies to one that has left.
-const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
+pub(in crate::session) const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
 /// Read at a time of what nobody will look at.
 const THROWN_AWAY_BYTES: usize = 16 << 10;
