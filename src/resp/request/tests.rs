@@ -1,4 +1,4 @@
-//! Rules of the request scanner, by example and by property. What a real server does is compared in `tests/framing.rs`.
+//! Rules of the request scanner, by example and by property. What a real server does is compared in `tests/sessions/framing.rs`.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,14 +1,10 @@
 //! The way back where the link cannot be turned: what was written on the target since the commit is copied to the source,
 //! whatever wrote it and however.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a helper that cannot go on fails the test
-
-mod kit;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kit::{Client, RedisServer, Reply, Sidecar, eventually, external, newer_servers};
+use crate::kit::{self, Client, RedisServer, Reply, Sidecar, eventually, external, newer_servers};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(20);

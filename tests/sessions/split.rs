@@ -1,13 +1,9 @@
 //! A listener whose reads go to the target and whose writes to the active side, or nowhere: what belongs together goes
 //! whole to the active side, replies keep their order, and all of it crosses like any other session.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
-
-mod kit;
-
 use std::time::Duration;
 
-use kit::{Client, LIMIT, Listener, RedisServer, Reply, Sidecar, encode, eventually};
+use crate::kit::{Client, LIMIT, Listener, RedisServer, Reply, Sidecar, encode, eventually};
 
 /// Two servers, and listeners that read from the target: `split` writes to the source, `near` does not, and neither does
 /// `trusted`, whose clients may run scripts that only read.

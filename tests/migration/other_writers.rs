@@ -1,14 +1,12 @@
 //! Writers that bypass the proxy: before a cutover, while it is made, and on a target that is to be flushed.
 
-#![allow(clippy::unwrap_used)] // a panic is the failing assertion
-
-mod kit;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use kit::{Client, LIMIT, RedisServer, Reply, Sidecar, eventually, external, newer_servers};
+use crate::kit::{
+    self, Client, LIMIT, RedisServer, Reply, Sidecar, eventually, external, newer_servers,
+};
 use serde_json::{Value, json};
 
 /// Writes to a server past the proxy, without a break, until it is dropped.

@@ -1,12 +1,8 @@
 //! Connections that sessions share: what one session does must not keep the others waiting.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
-
-mod kit;
-
 use std::time::Duration;
 
-use kit::{Client, RedisServer, Reply, Sidecar};
+use crate::kit::{self, Client, RedisServer, Reply, Sidecar};
 
 /// Longer than `lane_stall`.
 const STALLED: Duration = Duration::from_millis(120);

@@ -1,11 +1,9 @@
 //! The kit itself, against real servers: what the other tests lean on holds.
 
-mod kit;
-
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use kit::{Client, LIMIT, Listener, RedisServer, Reply, Sidecar, eventually};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::kit::{Client, LIMIT, Listener, RedisServer, Reply, Sidecar, eventually};
 
 #[test]
 fn a_server_is_killed_frozen_and_restarted() {

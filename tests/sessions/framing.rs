@@ -1,7 +1,5 @@
 //! The request scanner against a real redis-server: the same bytes, the same requests, the same errors.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests: a panic there is the failing assertion
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;

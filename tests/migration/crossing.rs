@@ -1,16 +1,12 @@
 //! What the application sees when its sessions move from the source to the target, state by state. Real servers, a real
 //! sidecar, a cutover in the middle.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
-
-mod kit;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use kit::{Client, Listener, RedisServer, Reply, Sidecar, eventually};
+use crate::kit::{Client, Listener, RedisServer, Reply, Sidecar, eventually};
 
 /// A migration that is ready to cut over.
 struct World {

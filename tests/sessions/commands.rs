@@ -1,13 +1,9 @@
 //! A session through the proxy while no migration runs: whatever a client says to a server it can say here, with lanes
 //! and without, and the replies are the server's own.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
-
-mod kit;
-
 use std::time::Duration;
 
-use kit::{Client, Listener, RedisServer, Reply, Sidecar, eventually};
+use crate::kit::{Client, Listener, RedisServer, Reply, Sidecar, eventually};
 
 /// What is true with lanes must be true without.
 const LANES: [&str; 2] = ["auto", "off"];

@@ -1,14 +1,10 @@
 //! After the commit: what would be lost unseen is an alarm, in the status, the metrics, the log and the events, until it
 //! is over; and no order but a confirmed `migrate` deletes what the target holds.
 
-#![allow(clippy::unwrap_used)] // a panic is the failing assertion
-
-mod kit;
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use kit::{Admin, Client, LIMIT, RedisServer, Reply, Sidecar};
+use crate::kit::{self, Admin, Client, LIMIT, RedisServer, Reply, Sidecar};
 use serde_json::json;
 
 /// What `/v1/events` tells from the moment of its making.

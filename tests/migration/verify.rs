@@ -1,10 +1,6 @@
 //! The comparison as an operator has it: through the sidecar, with servers of different versions.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a helper that cannot go on fails the test
-
-mod kit;
-
-use kit::{RedisServer, Reply, Sidecar, newer_servers};
+use crate::kit::{RedisServer, Reply, Sidecar, newer_servers};
 use serde_json::{Value, json};
 
 /// Every type, small and large: more than a mebibyte.

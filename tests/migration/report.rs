@@ -1,11 +1,7 @@
 //! The compatibility report: it finds what of an application's traffic an Active-Active database takes differently, and
 //! nothing else; and what it finds stands in the way of a cutover until somebody accepts it.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic is the failing assertion
-
-mod kit;
-
-use kit::{Admin, Client, LIMIT, RedisServer, Reply, Sidecar, eventually};
+use crate::kit::{Admin, Client, LIMIT, RedisServer, Reply, Sidecar, eventually};
 use serde_json::{Value, json};
 
 fn names(report: &Value) -> Vec<(String, u64)> {

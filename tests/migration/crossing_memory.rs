@@ -1,13 +1,9 @@
 //! A change of sides and what only a server remembers: its script cache, its cursors, who monitors it, where it tells
 //! what became invalid.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
-
-mod kit;
-
 use std::collections::BTreeSet;
 
-use kit::{Client, RedisServer, Reply, Sidecar};
+use crate::kit::{Client, RedisServer, Reply, Sidecar};
 
 /// A migration that is ready to cut over.
 struct World {

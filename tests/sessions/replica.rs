@@ -1,12 +1,8 @@
 //! A replica that follows its primary through the proxy: a copy, the stream behind it, and a new copy after the cutover.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
-
-mod kit;
-
 use std::time::Duration;
 
-use kit::{Client, Listener, RedisServer, Reply, Sidecar, eventually};
+use crate::kit::{Client, Listener, RedisServer, Reply, Sidecar, eventually};
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -1,12 +1,8 @@
 //! What a session changes about itself in unusual places: inside MULTI, with replies switched off, on two sides at once.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
-
-#[path = "session_changes/identities.rs"]
 mod identities;
-mod kit;
 
-use kit::{Client, Listener, RedisServer, Reply, Sidecar};
+use crate::kit::{Client, Listener, RedisServer, Reply, Sidecar};
 
 fn in_both_modes(test: impl Fn(&RedisServer, &Sidecar)) {
     for lanes in ["auto", "off"] {

@@ -1,10 +1,6 @@
 //! The end of the process, as its clients live it: what they asked for is answered, what was not answered was not done,
 //! nobody is waited for longer than was said, and a cutover that is under way is undone first.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a panic in a test is its failing assertion
-
-mod kit;
-
 use std::net::{SocketAddr, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
@@ -13,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kit::{
+use crate::kit::{
     Client, Deed, Hazard, LIMIT, RedisServer, Reply, Road, Sidecar, SidecarBuilder, Signal, encode,
     eventually, send_signal,
 };
