@@ -353,7 +353,8 @@ impl fmt::Display for Reason {
             Reason::PauseExceeded { step } => {
                 write!(
                     f,
-                    "max_pause ran out at the step {step}: try again with less load, or raise max_pause"
+                    "max_pause ran out at the step {step}: try again with less load, or raise max_pause; the log names what \
+                     was in the way, where one session was"
                 )
             }
             Reason::Resynced => write!(

@@ -147,6 +147,10 @@ impl Local {
     pub fn complain(&self, text: String) {
         let mut complaints = self.complaints.borrow_mut();
         if complaints.len() < COMPLAINTS_MAX {
+            // Who arms is told. Later stages have nobody who is: they end in time, or not.
+            if self.policy.get().stage != Stage::Arming {
+                tracing::warn!(reason = text, "a session is in the way of the cutover");
+            }
             complaints.push(text);
         }
     }

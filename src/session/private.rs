@@ -208,13 +208,11 @@ impl Session {
         let Some(lane) = &self.sides.lanes[side.index()] else {
             return Ok(Got::Park(Park::Connection));
         };
+        let lanes = &self.worker.lanes;
         if let Some(pipeline) = lane.pipeline() {
             if self.is_stalled(&pipeline)
                 && let Some(waker) = self.client.waker()
-                && self
-                    .worker
-                    .lanes
-                    .relieve(lane, &pipeline, self.asks, waker, &mut self.in_line)
+                && lanes.relieve(lane, &pipeline, self.asks, waker, &mut self.in_line)
             {
                 return Ok(Got::Park(Park::Connection));
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::kit::{Client, Listener, RedisServer, Reply, Sidecar, eventually};
+use crate::kit::{Client, LIMIT, Listener, RedisServer, Reply, Sidecar, eventually};
 
 /// A migration that is ready to cut over.
 struct World {
@@ -404,4 +404,36 @@ fn an_aborted_cutover_leaves_everything_on_the_source() {
     assert_eq!(world.source.client().call(&["GET", "k"]), Reply::bulk("v"));
     app.call(&["RPUSH", "queue", "job"]);
     assert_eq!(worker.read_reply(), Reply::bulks(&["queue", "job"]));
+}
+
+#[test]
+fn a_session_in_the_way_is_named_and_goes_on_where_it_was() {
+    let source = RedisServer::options()
+        .user("proxy on >p ~* &* +@all")
+        .start();
+    let target = RedisServer::start();
+    let sidecar = Sidecar::new()
+        .source(&source)
+        .set("source.url", format!("redis://proxy:p@{}", source.addr()))
+        .target(&target)
+        .expect_warning("a session is in the way of the cutover")
+        .expect_warning("max_pause ran out at the step release")
+        .start();
+    sidecar.admin().migrate_until_ready();
+    let mut worker = Client::connect(sidecar.addr("app"));
+    worker.send(&["BLPOP", "jobs", "0"]);
+    assert!(eventually(LIMIT, || blocked(&source) == "1"));
+    let refused = source
+        .client()
+        .call(&["ACL", "SETUSER", "proxy", "-client|unblock"]);
+    assert_eq!(refused, Reply::ok());
+    assert_eq!(sidecar.admin().cutover().json["outcome"], "aborted");
+    assert!(
+        sidecar
+            .log()
+            .contains("CLIENT UNBLOCK was refused on the source")
+    );
+    let mut producer = Client::connect(sidecar.addr("app"));
+    assert_eq!(producer.call(&["RPUSH", "jobs", "1"]), Reply::Integer(1));
+    assert_eq!(worker.read_reply(), Reply::bulks(&["jobs", "1"]));
 }
