@@ -11,6 +11,7 @@ mod cursor;
 mod ending;
 mod frame_text;
 mod frames;
+mod hello;
 mod holding;
 mod identity;
 mod lanes_part;

@@ -1,9 +1,12 @@
 //! AUTH, HELLO, SELECT, RESET, CLIENT SETINFO: requests that change who a session is to the database. The database
 //! decides each of them; the proxy never does. The connection that answered becomes one for the new state.
+//!
+//! Invariant: a session is only whom a database has said it is. What an error leaves open is closed with the connection.
 
 use std::rc::Rc;
 
 use super::Auth;
+use super::hello::{Hello, IfRefused};
 use super::mapping::{self, Mapped};
 use super::mute::Replies;
 use super::private::Got;
@@ -31,6 +34,8 @@ pub(super) struct Change {
     effect: Effect,
     /// A name was set with it.
     named: bool,
+    /// Who its connection is if the server does not agree.
+    if_refused: IfRefused,
 }
 
 impl Session {
@@ -105,39 +110,51 @@ impl Session {
     }
 
     /// The server's word.
-    pub(super) fn changed(&mut self, number: u64, reply: &[u8]) {
+    pub(super) fn changed(&mut self, number: u64, reply: &[u8]) -> Result<(), End> {
         let Some(change) = self.change.take() else {
             self.give_back(number, reply);
-            return;
+            return Ok(());
         };
         if change.authenticates
             && !reply.starts_with(b"-")
             && let Some(side) = self.side_of_reads_alone()
         {
             self.ask_second(side, number, *change, reply);
-            return;
+            return Ok(());
+        }
+        if reply.starts_with(b"-") {
+            return self.refused(number, *change, reply);
         }
         self.take_effect(number, *change, reply);
+        Ok(())
     }
 
-    /// The change holds, or was refused.
+    /// The change does not hold.
+    fn refused(&mut self, number: u64, change: Change, reply: &[u8]) -> Result<(), End> {
+        self.client.answer(number, reply);
+        self.park = None;
+        // The version comes first in a HELLO: nothing of it was done.
+        if !reply.starts_with(b"-NOPROTO") {
+            if change.if_refused == IfRefused::Unknown {
+                tracing::debug!(side = %change.side, "a HELLO with a password was refused, perhaps half way");
+                return self.leave_connection(change.side, End::Client);
+            }
+            if change.named {
+                self.keep_its_name(change);
+            }
+        }
+        self.release_private();
+        Ok(())
+    }
+
+    /// The change holds.
     pub(super) fn take_effect(&mut self, number: u64, change: Change, reply: &[u8]) {
-        if change.effect == Effect::Reset
-            && !reply.starts_with(b"-")
-            && self.client.replies() != Replies::On
-        {
+        if change.effect == Effect::Reset && self.client.replies() != Replies::On {
             self.client.unmute(number);
             self.client.set_replies(Replies::On);
         }
         self.client.answer(number, reply);
         self.park = None;
-        if reply.starts_with(b"-") {
-            if change.effect == Effect::Hello && !reply.starts_with(b"-NOPROTO") {
-                self.keep_half_a_hello(change, reply);
-            }
-            self.release_private();
-            return;
-        }
         self.who = change.who;
         self.is_user_noted &= !change.authenticates;
         self.client.set_resp3(self.who.protocol == Protocol::Resp3);
@@ -180,23 +197,29 @@ impl Session {
         }
     }
 
-    /// Redis carries out the AUTH and SETNAME of a HELLO as it reads them, and what it did stays if it then finds an
-    /// error. Nobody else may have that connection; the session has to know what it is now.
-    fn keep_half_a_hello(&mut self, change: Change, reply: &[u8]) {
+    /// Servers up to Redis 7.0 carry out the SETNAME of a HELLO as they read it, and it stays if they then refuse the rest.
+    /// Nobody else may have that connection.
+    fn keep_its_name(&mut self, change: Change) {
         self.sides.pinned = true;
         self.sides.forget_lanes();
         self.worker.lanes.sweep_later();
         self.who.name = change.who.name;
-        if !reply.starts_with(b"-WRONGPASS") {
-            self.who.identity = change.who.identity;
-            if change.authenticates
-                && let Some(private) = self.sides.private(change.side)
-            {
-                private.pipeline.set_authenticated();
-            }
-        }
         let key = self.key(change.side);
         self.sides.set_key(change.side, key);
+    }
+
+    /// Closes the session's connection to `side`, which is, or may be, somebody else there than the session is. Where only
+    /// that connection has what the session has told the server, the session is over.
+    pub(super) fn leave_connection(&mut self, side: Side, end: End) -> Result<(), End> {
+        // None where it has moved meanwhile: its new one was opened as who it is.
+        if let Some(private) = self.sides.take_private(side) {
+            private.pipeline.abandon();
+            if self.has_state() {
+                return Err(end);
+            }
+        }
+        self.release_private();
+        Ok(())
     }
 
     /// A connection of the session's own; or a lane that already is what the session wants to be, where asking again
@@ -228,14 +251,17 @@ impl Session {
         let mut change = Change {
             who: self.who_after(&asked.request, asked.verdict.effect),
             side,
-            authenticates: match asked.verdict.effect {
-                Effect::Auth => true,
-                Effect::Hello => auth_position(&asked.request).is_some(),
-                _ => false,
-            },
+            authenticates: asked.verdict.effect == Effect::Auth,
             effect: asked.verdict.effect,
-            named: asked.verdict.effect == Effect::Hello && sets_name(&asked.request),
+            named: false,
+            if_refused: IfRefused::AsBefore,
         };
+        if asked.verdict.effect == Effect::Hello {
+            let hello = Hello::read(&asked.request);
+            change.authenticates = !hello.users.is_empty();
+            change.named = hello.name.is_some();
+            change.if_refused = hello.if_refused;
+        }
         if asked.verdict.effect == Effect::Reset {
             change.who = match self.listener.auth {
                 Auth::Client => Who::client(),
@@ -250,7 +276,7 @@ impl Session {
         let mut who = self.who.clone();
         match effect {
             Effect::Auth => who.identity = auth_identity(request, 1).or(who.identity),
-            Effect::Hello => hello(request, &mut who),
+            Effect::Hello => after_hello(request, &mut who),
             Effect::Select => {
                 who.database = request
                     .argument(1)
@@ -279,25 +305,30 @@ impl Session {
     /// On the target, an identity that the configuration maps is checked here and sent as its own; the source judges
     /// by itself. None where the request goes as it is.
     fn translated(&self, asked: Asked<'_>, side: Side) -> Result<Option<Vec<u8>>, Vec<u8>> {
-        let at = match asked.verdict.effect {
-            Effect::Auth => 1,
-            Effect::Hello => match auth_position(&asked.request) {
-                Some(at) => at + 1,
-                None => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
         if side == Side::Source || self.worker.credentials.is_empty() {
             return Ok(None);
         }
-        let Some(given) = auth_identity(&asked.request, at) else {
-            return Ok(None);
+        let places = match asked.verdict.effect {
+            Effect::Auth => vec![1],
+            Effect::Hello => Hello::read(&asked.request).users,
+            _ => return Ok(None),
         };
-        match mapping::judge(&given, &self.worker.credentials) {
-            Mapped::No => Ok(None),
-            Mapped::WrongPassword => Err(error_reply(WRONGPASS)),
-            Mapped::To(identity) => Ok(Some(rewritten(&asked.request, at, identity))),
+        let mut arguments: Vec<&[u8]> = asked.request.arguments().collect();
+        let mut is_mapped = false;
+        for at in places {
+            let Some(given) = auth_identity(&asked.request, at) else {
+                continue;
+            };
+            match mapping::judge(&given, &self.worker.credentials) {
+                Mapped::No => {}
+                Mapped::WrongPassword => return Err(error_reply(WRONGPASS)),
+                Mapped::To(identity) => {
+                    replace(&mut arguments, at, identity);
+                    is_mapped = true;
+                }
+            }
         }
+        Ok(is_mapped.then(|| encode::command_vec(&arguments)))
     }
 }
 
@@ -325,15 +356,6 @@ fn auth_identity(request: &Request<'_>, at: usize) -> Option<Identity> {
     })
 }
 
-/// Where the word AUTH stands in a HELLO.
-fn auth_position(request: &Request<'_>) -> Option<usize> {
-    (2..request.len()).find(|at| {
-        request
-            .argument(*at)
-            .is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH"))
-    })
-}
-
 fn is_client_setname(request: &Request<'_>) -> bool {
     request.name().eq_ignore_ascii_case(b"CLIENT")
         && request
@@ -341,47 +363,29 @@ fn is_client_setname(request: &Request<'_>) -> bool {
             .is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETNAME"))
 }
 
-fn sets_name(hello: &Request<'_>) -> bool {
-    hello
-        .arguments()
-        .skip(2)
-        .any(|word| word.eq_ignore_ascii_case(b"SETNAME"))
-}
-
-fn hello(request: &Request<'_>, who: &mut Who) {
-    match request.argument(1) {
-        Some(b"2") => who.protocol = Protocol::Resp2,
-        Some(b"3") => who.protocol = Protocol::Resp3,
-        _ => {}
+/// Who `who` is if a server agrees to all of a HELLO.
+fn after_hello(request: &Request<'_>, who: &mut Who) {
+    let hello = Hello::read(request);
+    if let Some(protocol) = hello.protocol {
+        who.protocol = protocol;
     }
-    let mut at = 2;
-    while let Some(word) = request.argument(at) {
-        if word.eq_ignore_ascii_case(b"AUTH") {
-            who.identity = auth_identity(request, at + 1).or(who.identity.take());
-            at += 3;
-        } else if word.eq_ignore_ascii_case(b"SETNAME") {
-            who.name = request
-                .argument(at + 1)
-                .filter(|name| !name.is_empty())
-                .map(<[u8]>::to_vec);
-            at += 2;
-        } else {
-            at += 1;
-        }
+    if let Some(at) = hello.users.last() {
+        who.identity = auth_identity(request, *at).or(who.identity.take());
+    }
+    if let Some(name) = hello.name {
+        who.name = (!name.is_empty()).then(|| name.to_vec());
     }
 }
 
-/// `request` with the identity at `at` replaced.
-fn rewritten(request: &Request<'_>, at: usize, identity: &Identity) -> Vec<u8> {
-    let mut arguments: Vec<&[u8]> = request.arguments().collect();
-    let given = if arguments.len() > at + 1 { 2 } else { 1 };
+/// Puts `identity` in the place of the one that stands in the arguments from `at` on. In a HELLO, where there may be more
+/// of them, it takes as many words as before.
+fn replace<'a>(arguments: &mut Vec<&'a [u8]>, at: usize, identity: &'a Identity) {
+    let end = (at + 2).min(arguments.len());
     let replacement: Vec<&[u8]> = match identity {
         Identity::Anonymous => vec![b"default", b""],
         Identity::Password(password) if at > 1 => vec![b"default", password.expose()],
         Identity::Password(password) => vec![password.expose()],
         Identity::User { name, password } => vec![name.expose(), password.expose()],
     };
-    let end = (at + given).min(arguments.len());
     arguments.splice(at..end, replacement);
-    encode::command_vec(&arguments)
 }

@@ -262,7 +262,7 @@ impl Session {
                 reply,
             } => {
                 match purpose {
-                    Purpose::Change => self.changed(number, &reply),
+                    Purpose::Change => return self.changed(number, &reply),
                     Purpose::Multi(side) => self.multi_answered(number, side, &reply),
                     Purpose::Exec => self.executed(number, &reply),
                     Purpose::Unwatch => self.unwatched(number, &reply),

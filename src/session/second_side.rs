@@ -78,17 +78,10 @@ impl Session {
     ) -> Result<(), End> {
         self.client.answer(number, &unreachable_text(side, error));
         self.park = None;
-        let stays = self.has_state();
-        if let Some(private) = self.sides.take_private(change.side) {
-            private.pipeline.abandon();
-        }
-        if stays {
-            return Err(End::Failed(format!(
-                "the {side} refused what the {} had accepted",
-                side.other()
-            )));
-        }
-        self.release_private();
-        Ok(())
+        let end = End::Failed(format!(
+            "the {side} refused what the {} had accepted",
+            side.other()
+        ));
+        self.leave_connection(change.side, end)
     }
 }

@@ -78,6 +78,63 @@ fn an_identity_taken_inside_a_transaction_stays_with_its_session() {
     });
 }
 
+/// Servers up to Redis 7.0 have carried out what stands before the word that they refuse, newer ones nothing.
+const REFUSED_HALF_WAY: &[&[&str]] = &[
+    &["HELLO", "3", "AUTH", "ann", "a", "BOGUS"],
+    &["HELLO", "3", "AUTH", "ann", "a", "SETNAME", "two words"],
+    &["HELLO", "3", "AUTH", "ann", "a", "AUTH", "bob", "wrong"],
+];
+
+#[test]
+fn a_hello_that_was_refused_leaves_a_session_who_it_was() {
+    in_both_modes(|_, sidecar| {
+        let mut session = app(sidecar);
+        let refused_at_once: &[&[&str]] = &[
+            &["HELLO", "3", "BOGUS", "AUTH", "ann", "a"],
+            &["HELLO", "3", "BOGUS", "AUTH", "ann", "wrong"],
+            &["HELLO", "x", "AUTH", "ann", "a"],
+            &["HELLO", "4", "AUTH", "ann", "a"],
+            &["HELLO", "3", "SETNAME", "two words", "AUTH", "ann", "a"],
+            &["HELLO", "3", "SETNAME", "me", "AUTH", "ann", "wrong"],
+        ];
+        for request in [REFUSED_HALF_WAY, refused_at_once].concat() {
+            let refused = session.call(request);
+            assert!(matches!(refused, Reply::Error(_)), "{request:?}");
+            for _ in 0..2 {
+                let who = session.call(&["ACL", "WHOAMI"]);
+                assert_eq!(who, Reply::bulk("default"), "{request:?}");
+                session.call(&["WATCH", "k"]);
+            }
+            session.call(&["UNWATCH"]);
+        }
+        assert_eq!(session.call(&["AUTH", "bob", "b"]), Reply::ok());
+        assert_eq!(session.call(&["ACL", "WHOAMI"]), Reply::bulk("bob"));
+    });
+}
+
+#[test]
+fn what_is_on_a_connection_of_nobody_knows_whom_ends_with_it() {
+    in_both_modes(|_, sidecar| {
+        for request in REFUSED_HALF_WAY {
+            let mut named = app(sidecar);
+            named.call(&["CLIENT", "SETNAME", "named"]);
+            let refused = named.call(request);
+            assert!(matches!(refused, Reply::Error(_)), "{request:?}");
+            assert_eq!(named.read_to_close(), b"", "{request:?}");
+            let mut queueing = app(sidecar);
+            queueing.call(&["MULTI"]);
+            let refused = queueing.call(request);
+            assert!(refused.is_error("ERR handover"), "{request:?}");
+            assert!(queueing.call(&["EXEC"]).is_error("EXECABORT"));
+            assert_eq!(
+                queueing.call(&["ACL", "WHOAMI"]),
+                Reply::bulk("default"),
+                "{request:?}"
+            );
+        }
+    });
+}
+
 #[test]
 fn a_request_that_is_refused_without_being_queued_shifts_no_reply() {
     in_both_modes(|_, sidecar| {
@@ -193,6 +250,16 @@ fn both_sides_judge_a_password_where_reads_and_writes_part() {
         "unknown here"
     );
     assert_eq!(app.call(&["ACL", "WHOAMI"]), Reply::bulk("default"));
+    // No password is put to the other side that nobody has accepted: it would be refused there, and warned of.
+    for request in [
+        &["HELLO", "2", "STORE", "AUTH", "app", "wrong"][..],
+        &["HELLO", "x", "AUTH", "app", "wrong"],
+        &["HELLO", "2", "AUTH", "app", "wrong", "STORE"],
+    ] {
+        assert!(matches!(app.call(request), Reply::Error(_)), "{request:?}");
+        let read = app.call(&["GET", "k"]);
+        assert_eq!(read, Reply::bulk("of the target"), "{request:?}");
+    }
     for request in [
         &["AUTH", "app", "a"][..],
         &["HELLO", "2", "AUTH", "app", "a"],

@@ -6,6 +6,7 @@ use crate::metrics::Gauge;
 use crate::resp::encode;
 use crate::resp::reply::{Kind, Progress, Scanner};
 use crate::resp::request::{self, Request, Scanned};
+use crate::session::hello::{Hello, IfRefused};
 use crate::session::mute::{Replies, wanted};
 use crate::session::relay::Session;
 use crate::session::reply::Client;
@@ -151,6 +152,9 @@ impl Session {
             Effect::MaintenanceNotices => Some("CLIENT MAINT_NOTIFICATIONS is not passed on"),
             Effect::Auth | Effect::Hello if !self.worker.credentials.is_empty() => Some(
                 "AUTH and HELLO inside MULTI are not possible where [[credentials]] are mapped",
+            ),
+            Effect::Hello if Hello::read(&asked.request).if_refused == IfRefused::Unknown => Some(
+                "a HELLO that may be refused behind its password is not possible inside MULTI through this proxy",
             ),
             effect if changes_session(effect) && full => {
                 Some("too many commands that change the session inside MULTI")

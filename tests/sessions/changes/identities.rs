@@ -211,6 +211,57 @@ fn who_comes_after_the_commit_gives_the_password_it_always_gave() {
 }
 
 #[test]
+fn a_hello_that_was_refused_makes_nobody_the_user_that_it_names() {
+    in_both_modes(|world| {
+        let guesses: &[&[&str]] = &[
+            &["HELLO", "3", "BOGUS", "AUTH", "app", "guess"],
+            &["HELLO", "x", "AUTH", "app", "guess"],
+            &["HELLO", "3", "SETNAME", "a b", "AUTH", "app", "guess"],
+            &["HELLO", "3", "AUTH", "app", "guess", "BOGUS"],
+        ];
+        let guess = |request: &&[&str]| {
+            let mut nobody = world.app();
+            let refused = nobody.call(request);
+            assert!(matches!(refused, Reply::Error(_)), "{request:?}");
+            nobody
+        };
+        let mut early: Vec<Client> = guesses.iter().map(guess).collect();
+        world.sidecar.admin().must_cut_over();
+        let late: Vec<Client> = guesses.iter().map(guess).collect();
+        early.extend(late);
+        for (nobody, request) in early.iter_mut().zip([guesses, guesses].concat()) {
+            // The mapping would make of it a user with the right password.
+            let read = nobody.call(&["GET", "k"]);
+            assert!(read.is_error("NOAUTH"), "{request:?}: {read:?}");
+        }
+    });
+}
+
+#[test]
+fn each_user_of_a_hello_is_mapped_where_servers_find_it() {
+    in_both_modes(|world| {
+        world.sidecar.admin().must_cut_over();
+        for (request, user) in [
+            (
+                &["HELLO", "3", "SETNAME", "AUTH", "AUTH", "app", "old"][..],
+                "app2",
+            ),
+            (
+                &["HELLO", "3", "AUTH", "app", "old", "AUTH", "jobs", "first"],
+                "jobs",
+            ),
+        ] {
+            let mut late = world.authenticated(request);
+            assert_eq!(user_of(&mut late), user, "{request:?}");
+        }
+        let mut nobody = world.app();
+        let second = ["HELLO", "3", "AUTH", "both", "same", "AUTH", "app", "guess"];
+        assert!(nobody.call(&second).is_error("WRONGPASS"));
+        assert!(nobody.call(&["GET", "k"]).is_error("NOAUTH"));
+    });
+}
+
+#[test]
 fn a_rollback_makes_everybody_who_it_was() {
     in_both_modes(|world| {
         let admin = world.sidecar.admin();
