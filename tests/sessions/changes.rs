@@ -175,6 +175,32 @@ fn what_has_no_place_in_a_transaction_aborts_it_and_says_why() {
 }
 
 #[test]
+fn messages_begin_behind_what_the_proxy_has_asked_for_itself() {
+    in_both_modes(|source, sidecar| {
+        let mut app = app(sidecar);
+        // It keeps its connection when the transaction is over.
+        app.call(&["CLIENT", "SETNAME", "mine"]);
+        // The refusal ends the transaction here, and the server's is discarded: that reply is still owed when the last
+        // request is looked at, since all of them are read at once.
+        let requests: [&[&str]; 4] = [&["MULTI"], &["MONITOR"], &["EXEC"], &["SUBSCRIBE", "c"]];
+        let replies = app.pipeline(&requests);
+        assert_eq!(replies[0], Reply::ok());
+        assert!(replies[1].is_error("ERR handover"));
+        assert!(replies[2].is_error("EXECABORT"));
+        let subscribed = Reply::Array(vec![
+            Reply::bulk("subscribe"),
+            Reply::bulk("c"),
+            Reply::Integer(1),
+        ]);
+        assert_eq!(replies[3], subscribed);
+        let heard = source.client().call(&["PUBLISH", "c", "news"]);
+        assert_eq!(heard, Reply::Integer(1));
+        let message = Reply::bulks(&["message", "c", "news"]);
+        assert_eq!(app.read_reply(), message);
+    });
+}
+
+#[test]
 fn replies_can_be_switched_off_skipped_and_on_again() {
     in_both_modes(|source, sidecar| {
         let mut app = app(sidecar);
