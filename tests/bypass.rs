@@ -173,10 +173,7 @@ fn try_inputs(setup: &Setup, seed: u64, share: u64) -> Result<Ends, String> {
         let batch = BATCH.min(share - tried);
         let inputs: Vec<Input> = (0..batch).map(|_| generator.input(random.next())).collect();
         ends += world.play(&inputs);
-        let mut changes = world.changes();
-        if setup.writes == "refuse" {
-            changes.extend(world.lost_steps());
-        }
+        let changes = world.changes();
         if !changes.is_empty() {
             drop(world);
             return Err(told(setup, seed, tried, &inputs, &changes));

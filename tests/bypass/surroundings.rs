@@ -13,6 +13,8 @@ const AROUND: &[Around] = &[
     (&["HELLO 2"], &[]),
     (&["HELLO 3 AUTH default x SETNAME me"], &[]),
     (&["HELLO 3 AUTH limited pw"], &[]),
+    (&["HELLO 2 STORE AUTH limited wrong"], &[]),
+    (&["HELLO 2 AUTH limited pw STORE"], &[]),
     (&["AUTH limited pw"], &[]),
     (&["AUTH default wrong"], &[]),
     (&["AUTH nobody wrong"], &[]),

@@ -57,8 +57,6 @@ impl World {
                 Listener::new().reads(setup.reads).writes(setup.writes),
             )
             .set("proxy.lanes", setup.lanes)
-            // Whom a server ends, or whose password one side only takes, is worth a warning; errors and panics are not.
-            .any_warning()
             // Each line is read again at the end.
             .set("log.level", "warn")
             .start();
@@ -87,24 +85,24 @@ impl World {
         ends
     }
 
-    /// What has changed since the start, a line each.
+    /// What has changed since the start, and what the sidecar has complained of, a line each. A complaint may mean that it
+    /// did not understand by an input what the servers do, and somebody had the reply, or the name, of somebody else.
     pub fn changes(&mut self) -> Vec<String> {
         let sides = ["the source", "the target"].into_iter();
-        sides
+        let mut changes: Vec<String> = sides
             .zip(&mut self.watched)
             .flat_map(|(side, watched)| {
                 let changes = watched.changes().into_iter();
                 changes.map(move |change| format!("{side}: {change}"))
             })
-            .collect()
-    }
-
-    /// Where the proxy and a server did not mean the same by what was sent: somebody may have had the reply of somebody
-    /// else.
-    pub fn lost_steps(&self) -> Vec<String> {
+            .collect();
         let log = self.sidecar.log();
-        let lost = |line: &&str| line.contains("a connection was given up");
-        log.lines().filter(lost).map(ToOwned::to_owned).collect()
+        if !log.is_empty() {
+            // Whatever it is, it is told here.
+            self.sidecar.expect_warning("");
+            changes.extend(log.lines().map(|line| format!("the sidecar: {line}")));
+        }
+        changes
     }
 
     /// The data as it was in the beginning.
