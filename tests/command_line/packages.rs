@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -249,6 +250,78 @@ fn what_is_packed_is_there_and_the_unit_finds_it() {
     assert!(read("config/handover.toml").contains("#dir = \"/var/lib/handover\""));
     let units = package["systemd-units"]["unit-scripts"].as_str().unwrap();
     assert_eq!(Path::new(UNIT).parent(), Some(Path::new(units)));
+}
+
+/// The values of each key of a unit, by its section and name, in their order.
+fn keys_of(unit: &str) -> BTreeMap<(&str, &str), Vec<&str>> {
+    let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let mut section = "";
+    for line in unit.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, value)) = line.split_once('=') {
+            keys.entry((section, key)).or_default().push(value);
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_unit_starts_it_again_unless_that_is_of_no_use() {
+    let unit = read(UNIT);
+    let keys = keys_of(&unit);
+    assert_eq!(keys[&("Service", "Restart")], ["on-failure"]);
+    assert_eq!(keys[&("Unit", "StartLimitIntervalSec")], ["0"]);
+    let final_codes = keys[&("Service", "RestartPreventExitStatus")][0];
+    let is_final = |ended: &Ended| {
+        let code = ended.code.to_string();
+        final_codes.split(' ').any(|word| word == code)
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("handover.toml");
+    let started = |bind: &str, more: &str| {
+        let text = format!(
+            "[[listener]]\nbind = \"{bind}\"\n[source]\nurl = \"redis://127.0.0.1:1\"\n\
+             [target]\nurl = \"redis://127.0.0.1:2\"\n[admin]\nbind = \"127.0.0.1:0\"\n\
+             [state]\ndir = \"{}\"\n{more}",
+            directory.path().display()
+        );
+        fs::write(&file, text).unwrap();
+        run(["run", "--config", file.to_str().unwrap()])
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let in_the_way = started(&taken.local_addr().unwrap().to_string(), "");
+    assert_eq!(in_the_way.code, 1, "{in_the_way:?}");
+    assert!(!is_final(&in_the_way), "{final_codes}");
+    let mistaken = started("127.0.0.1:0", "nonsense = 1\n");
+    assert!(mistaken.stderr.contains("nonsense"), "{mistaken:?}");
+    assert!(is_final(&mistaken), "{mistaken:?}");
+    fs::write(directory.path().join("journal"), "no journal\n").unwrap();
+    let damaged = started("127.0.0.1:0", "");
+    assert!(damaged.stderr.contains("journal, line 1"), "{damaged:?}");
+    assert!(is_final(&damaged), "{damaged:?}");
+}
+
+#[test]
+fn the_unit_leaves_room_for_what_the_configuration_may_ask() {
+    let unit = read(UNIT);
+    let keys = keys_of(&unit);
+    let seconds = |text: &str| text.trim_end_matches('s').parse::<u32>().unwrap();
+    let configuration = read("config/handover.toml");
+    let (_, drain) = configuration.split_once("#drain_timeout = \"").unwrap();
+    let drain = drain.split_once('"').unwrap().0;
+    assert!(seconds(keys[&("Service", "TimeoutStopSec")][0]) > seconds(drain));
+    // `owner` needs a call that is part of what is taken away before.
+    let filters = &keys[&("Service", "SystemCallFilter")];
+    assert_eq!(filters[filters.len() - 2..], ["~@privileged", "@chown"]);
+    // `bind = "unix:/run/handover/…"`, as the documents have it.
+    assert_eq!(keys[&("Service", "RuntimeDirectory")], ["handover"]);
+    // Passwords: what the document has handed over is what it has read.
+    let document = read("RUNNING.md");
+    let handed =
+        |name: &str| document.contains(&format!("\nLoadCredential={name}:/etc/handover/{name}\n"));
+    let (_, asked) = document.split_once("${CREDENTIALS_DIRECTORY}/").unwrap();
+    assert!(handed(asked.split_once('"').unwrap().0));
 }
 
 /// Whether there is at least one file: `folder/*.ending` means each with that ending.
