@@ -17,6 +17,8 @@ const CHAPTER: usize = 12;
 const ATTEMPTS: usize = 24;
 /// Chances of an attempt without a fault: one in so many.
 const GOOD_ONE_IN: usize = 5;
+/// Attempts for a place that is not passed: on a busy machine a bound may come before the answer that leads there.
+const TRIES: usize = 3;
 
 /// `HANDOVER_FAULTS=300` makes 300 attempts; `HANDOVER_SEED` makes those of an earlier run again.
 pub fn by_chance() {
@@ -72,9 +74,18 @@ pub fn at_every_place() {
         });
     }
     let again = "HANDOVER_ONLY='the place' dev/test --test faults every_place";
-    let tally = run(&trials, again);
-    tally.tell(again);
-    assert_eq!(tally.missed, Vec::<String>::new(), "each place is passed");
+    let mut missed = Vec::new();
+    for _ in 0..TRIES {
+        let tally = run(&trials, again);
+        tally.tell(again);
+        missed = tally.missed;
+        let was_missed = |fault: &Fault| missed.contains(&fault.to_string());
+        trials.retain(|trial| trial.fault.as_ref().is_some_and(was_missed));
+        if trials.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(missed, Vec::<String>::new(), "each place is passed");
 }
 
 /// The places of one attempt, each once, whatever the numbers in them are.
