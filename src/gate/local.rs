@@ -147,8 +147,9 @@ impl Local {
     pub fn complain(&self, text: String) {
         let mut complaints = self.complaints.borrow_mut();
         if complaints.len() < COMPLAINTS_MAX {
-            // Who arms is told. Later stages have nobody who is: they end in time, or not.
-            if self.policy.get().stage != Stage::Arming {
+            // Who arms is told. Later stages have nobody who is: they end in time, or not. Where the gate is open, a session
+            // is in the way of its own end at most.
+            if !matches!(self.policy.get().stage, Stage::Arming | Stage::Open) {
                 tracing::warn!(reason = text, "a session is in the way of the cutover");
             }
             complaints.push(text);

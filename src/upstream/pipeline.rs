@@ -388,7 +388,7 @@ impl<S: Sink> Pipeline<S> {
         let outstanding = self.outstanding.get();
         let come = match outstanding {
             0 => usize::MAX,
-            _ => before - outstanding,
+            _ => before.saturating_sub(outstanding),
         };
         self.line.borrow_mut().call(come);
     }
